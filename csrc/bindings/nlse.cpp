@@ -1,0 +1,91 @@
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bindings/register.hpp"
+#include "nlse/integrator.hpp"
+#include "support/isa.hpp"
+
+namespace py = pybind11;
+using namespace fourfold;
+
+namespace {
+
+template <class T>
+T* at(std::uintptr_t address) {
+    return reinterpret_cast<T*>(address);
+}
+
+bool signal_arrived() {
+    const py::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+}
+
+template <class T>
+void register_integrator(py::module_& module, const char* name) {
+    using Integrator = nlse::Integrator<T>;
+    py::class_<Integrator>(module, name)
+        .def(py::init([](std::size_t n, std::size_t batch, const std::string& method, int order, double step, double rtol,
+                         double atol, double t_start, double t_end, std::uintptr_t omega, std::uintptr_t filter,
+                         std::uintptr_t nonlinearity, bool shared_nonlinearity, std::uintptr_t potential,
+                         bool shared_potential, std::uintptr_t loss, bool shared_loss) {
+                 const nlse::Options options{method, order, step, rtol, atol, t_start, t_end};
+                 const nlse::Coefficients coefficients{at<const double>(omega),
+                                                       at<const double>(filter),
+                                                       at<const double>(nonlinearity),
+                                                       at<const double>(potential),
+                                                       at<const double>(loss),
+                                                       shared_nonlinearity,
+                                                       shared_potential,
+                                                       shared_loss};
+                 const py::gil_scoped_release release;
+                 return std::make_unique<Integrator>(n, batch, options, coefficients);
+             }),
+             py::kw_only(), py::arg("n"), py::arg("batch"), py::arg("method"), py::arg("order"), py::arg("step"),
+             py::arg("rtol"), py::arg("atol"), py::arg("t_start"), py::arg("t_end"), py::arg("omega"), py::arg("filter"),
+             py::arg("nonlinearity"), py::arg("shared_nonlinearity"), py::arg("potential"), py::arg("shared_potential"),
+             py::arg("loss"), py::arg("shared_loss"))
+        .def(
+            "advance",
+            [](Integrator& self, std::uintptr_t psi, double t0, double t1, int threads) {
+                nlse::Failure failure{};
+                {
+                    const py::gil_scoped_release release;
+                    failure = self.advance(at<T>(psi), t0, t1, threads, signal_arrived);
+                }
+                // Cancelled because a signal's handler raised: let its exception go on.
+                if (failure.status == nlse::Status::cancelled) throw py::error_already_set();
+                return py::make_tuple(static_cast<int>(failure.status), failure.realisation, failure.time);
+            },
+            py::arg("psi"), py::arg("t0"), py::arg("t1"), py::arg("threads"))
+        .def("counters", [](const Integrator& self) {
+            const nlse::Counters sum = self.counters();
+            return py::make_tuple(sum.steps, sum.rejected, sum.transforms, sum.last_step);
+        });
+}
+
+template <class T>
+void transform(std::uintptr_t in, std::uintptr_t out, std::size_t n, std::size_t batch, bool inverse) {
+    const py::gil_scoped_release release;
+    const nlse::Kernels<T>& kernels = nlse::kernels<T>();
+    const FftPlan<T> plan(n, kernels.lanes(n));
+    AlignedBuffer<T> work(2 * n);
+    for (std::size_t b = 0; b < batch; ++b) {
+        kernels.transform(plan, at<const T>(in) + 2 * n * b, at<T>(out) + 2 * n * b, work.data(), inverse);
+    }
+}
+
+}  // namespace
+
+void register_nlse(py::module_& module) {
+    register_integrator<float>(module, "IntegratorComplex64");
+    register_integrator<double>(module, "IntegratorComplex128");
+    module.def("fft_complex64", transform<float>, py::arg("input"), py::arg("output"), py::arg("n"), py::arg("batch"),
+               py::arg("inverse"));
+    module.def("fft_complex128", transform<double>, py::arg("input"), py::arg("output"), py::arg("n"), py::arg("batch"),
+               py::arg("inverse"));
+}

@@ -1,0 +1,189 @@
+#include "nlse/integrator.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "support/isa.hpp"
+#include "support/thread_pool.hpp"
+
+namespace fourfold::nlse {
+
+#define FOURFOLD_DECLARE_KERNELS(level)         \
+    namespace level {                           \
+    extern const Kernels<float> kernels_float;   \
+    extern const Kernels<double> kernels_double; \
+    }
+FOURFOLD_DECLARE_KERNELS(baseline)
+#if FOURFOLD_X86_LEVELS
+FOURFOLD_DECLARE_KERNELS(v3)
+FOURFOLD_DECLARE_KERNELS(v4)
+#endif
+
+template <>
+const Kernels<float>& kernels<float>() {
+#if FOURFOLD_X86_LEVELS
+    if (isa::level() == isa::Level::v4) return v4::kernels_float;
+    if (isa::level() == isa::Level::v3) return v3::kernels_float;
+#endif
+    return baseline::kernels_float;
+}
+template <>
+const Kernels<double>& kernels<double>() {
+#if FOURFOLD_X86_LEVELS
+    if (isa::level() == isa::Level::v4) return v4::kernels_double;
+    if (isa::level() == isa::Level::v3) return v3::kernels_double;
+#endif
+    return baseline::kernels_double;
+}
+
+namespace {
+
+// The published solver never takes a longer step.
+constexpr double kPublishedMaxStep = 0.1;
+
+Method method_of(const std::string& name) {
+    if (name == "rk4ip") return Method::rk4ip;
+    if (name == "etdrk4") return Method::etdrk4;
+    if (name == "dop853") return Method::dop853;
+    if (name == "published") return Method::published;
+    return Method::splitting;
+}
+
+struct Interruption {
+    const std::function<bool()>& ask;
+    std::atomic<bool> stop{false};
+    std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
+};
+
+bool look(void* context) { return static_cast<Interruption*>(context)->stop.load(std::memory_order_relaxed); }
+
+bool ask_now_and_then(void* context) {
+    auto& interruption = *static_cast<Interruption*>(context);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - interruption.asked > std::chrono::milliseconds(50)) {
+        interruption.asked = now;
+        if (interruption.ask()) interruption.stop.store(true, std::memory_order_relaxed);
+    }
+    return look(context);
+}
+
+template <class T>
+AlignedBuffer<T> converted(const double* from, std::size_t count) {
+    AlignedBuffer<T> to(from == nullptr ? 0 : count);
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<T>(from[i]);
+    return to;
+}
+
+}  // namespace
+
+template <class T>
+Integrator<T>::Integrator(std::size_t n, std::size_t batch, const Options& options, const Coefficients& given)
+    : plan_(n, kernels<T>().lanes(n)),
+      options_(options),
+      batch_(batch),
+      omega_(n),
+      filter_(given.filter == nullptr ? 0 : n),
+      nonlinearity_(converted<T>(given.nonlinearity, given.shared_nonlinearity ? 1 : batch)),
+      potential_(converted<T>(given.potential, given.shared_potential ? n : batch * n)),
+      loss_(converted<T>(given.loss, given.shared_loss ? n : batch * n)),
+      shared_nonlinearity_(given.shared_nonlinearity),
+      shared_potential_(given.shared_potential),
+      shared_loss_(given.shared_loss),
+      progress_(batch) {
+    for (std::size_t i = 0; i < n; ++i) {
+        omega_[i] = given.omega[plan_.index[i]];
+        if (given.filter != nullptr) filter_[i] = static_cast<T>(given.filter[plan_.index[i]]);
+    }
+    setup_.plan = &plan_;
+    setup_.method = method_of(options.method);
+    setup_.program = setup_.method == Method::splitting ? splitting_program(options.method) : SplittingProgram{};
+    setup_.order = options.order;
+    setup_.omega = omega_.data();
+    setup_.filter = filter_.size() == 0 ? nullptr : filter_.data();
+    setup_.t_end = options.t_end;
+    setup_.lossy = loss_.size() != 0;
+    needs_ = kernels<T>().memory(setup_);
+    states_ = AlignedBuffer<T>(batch * needs_.realisation);
+}
+
+template <class T>
+Medium<T> Integrator<T>::medium(std::size_t realisation) const {
+    const auto at = [&](const AlignedBuffer<T>& values, bool shared) -> const T* {
+        if (values.size() == 0) return nullptr;
+        return values.data() + (shared ? 0 : realisation * plan_.n);
+    };
+    return {nonlinearity_[shared_nonlinearity_ ? 0 : realisation], at(potential_, shared_potential_),
+            at(loss_, shared_loss_)};
+}
+
+template <class T>
+Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const std::function<bool()>& interrupted) {
+    const std::lock_guard turn(mutex_);
+    const double reach = std::max(std::abs(t0), std::abs(t1));
+    Interval interval{t0, t1, 0, options_.rtol, options_.atol, std::numeric_limits<double>::infinity(), 0};
+    double origin = 0;
+    if (setup_.method == Method::published) {
+        interval.max_step = kPublishedMaxStep;
+    } else {
+        // Times are counted from t0, and an interval as long as the one before but for the rounding of its ends counts as
+        // just as long: then its tables can be kept.
+        const double duration = t1 - t0;
+        const double rounding = 4 * std::numeric_limits<double>::epsilon() * reach;
+        if (std::abs(duration - duration_) > rounding) duration_ = duration;
+        origin = t0;
+        interval.t0 = 0;
+        interval.t1 = duration_;
+        interval.min_step = 8 * std::numeric_limits<double>::epsilon() * reach;
+        if (options_.step > 0) {
+            // A hair of slack: an interval of ten steps is ten steps, however its ends were rounded.
+            interval.steps =
+                static_cast<std::int64_t>(std::max(1.0, std::ceil(duration_ / options_.step * (1 - 1e-10))));
+        }
+    }
+    while (workers_.size() < static_cast<std::size_t>(std::max(threads, 1))) {
+        workers_.emplace_back(needs_.worker);
+    }
+
+    Interruption interruption{interrupted};
+    std::vector<Status> status(batch_, Status::ok);
+    const auto work = [&](std::size_t item, int worker) {
+        if (interruption.stop.load(std::memory_order_relaxed)) {
+            status[item] = Status::cancelled;
+            return;
+        }
+        // The calling thread, worker 0, is the only one that may ask.
+        const CancelFlag cancel{worker == 0 ? ask_now_and_then : look, &interruption};
+        status[item] = kernels<T>().advance(setup_, medium(item), interval, progress_[item], psi + 2 * plan_.n * item,
+                                            workers_[worker].data(), states_.data() + needs_.realisation * item,
+                                            cancel);
+    };
+    parallel_for(batch_, threads, work);
+
+    for (std::size_t i = 0; i < batch_; ++i) {
+        if (status[i] == Status::cancelled) return {Status::cancelled, i, origin + progress_[i].time};
+    }
+    for (std::size_t i = 0; i < batch_; ++i) {
+        if (status[i] != Status::ok) return {status[i], i, origin + progress_[i].time};
+    }
+    return {Status::ok, 0, t1};
+}
+
+template <class T>
+Counters Integrator<T>::counters() const {
+    Counters sum;
+    for (const Progress& one : progress_) {
+        sum.steps += one.steps;
+        sum.rejected += one.rejected;
+        sum.transforms += one.transforms;
+    }
+    if (!progress_.empty()) sum.last_step = progress_.back().step;
+    return sum;
+}
+
+template class Integrator<float>;
+template class Integrator<double>;
+
+}  // namespace fourfold::nlse

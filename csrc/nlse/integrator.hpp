@@ -1,0 +1,77 @@
+// A run: a batch of realisations of one problem by one method, from saved time to saved time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "nlse/setup.hpp"
+
+namespace fourfold::nlse {
+
+struct Options {
+    std::string method;     // a splitting scheme, rk4ip, etdrk4, dop853 or published
+    int order;              // that the method has on this problem
+    double step;            // > 0: the longest fixed step; 0: adaptive
+    double rtol, atol;      // adaptive
+    double t_start, t_end;  // of the whole run
+};
+
+// Arrays in natural order that must outlive the integrator; null where there is none.
+struct Coefficients {
+    const double* omega;         // [n], FFT order
+    const double* filter;        // [n], FFT order, or null
+    const double* nonlinearity;  // [batch], or [1] if shared
+    const double* potential;     // [batch][n], or [n] if shared, or null
+    const double* loss;          // same
+    bool shared_nonlinearity, shared_potential, shared_loss;
+};
+
+struct Failure {
+    Status status;
+    std::size_t realisation;
+    double time;
+};
+
+struct Counters {
+    std::int64_t steps = 0, rejected = 0, transforms = 0;
+    double last_step = 0;
+};
+
+template <class T>
+class Integrator {
+public:
+    Integrator(std::size_t n, std::size_t batch, const Options& options, const Coefficients& coefficients);
+
+    // Changes psi[batch][2 n] from time t0 to t1. `interrupted` is asked now and then, on the calling thread only; where it
+    // answers true the call returns with Status::cancelled and psi is of no use. Of several failures the one of the lowest
+    // realisation is returned. Not to be called from two threads at once (they take turns).
+    Failure advance(T* psi, double t0, double t1, int threads, const std::function<bool()>& interrupted);
+
+    Counters counters() const;
+
+private:
+    Medium<T> medium(std::size_t realisation) const;
+
+    FftPlan<T> plan_;
+    Setup<T> setup_;
+    Options options_;
+    std::size_t batch_;
+    std::vector<double> omega_;
+    AlignedBuffer<T> filter_, nonlinearity_, potential_, loss_;
+    bool shared_nonlinearity_, shared_potential_, shared_loss_;
+    std::vector<Progress> progress_;
+    std::vector<AlignedBuffer<T>> workers_;
+    AlignedBuffer<T> states_;  // [batch][needs.realisation]
+    MemoryNeeds needs_;
+    double duration_ = 0;  // of the interval before
+    std::mutex mutex_;
+};
+
+extern template class Integrator<float>;
+extern template class Integrator<double>;
+
+}  // namespace fourfold::nlse

@@ -1,0 +1,1 @@
+"""``fourfold nlse``: runs described by TOML files."""

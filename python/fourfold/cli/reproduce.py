@@ -1,0 +1,96 @@
+"""``fourfold reproduce``: run the experiments and write the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fourfold.cli.console import stderr, stdout
+from fourfold.cli.outcome import FAILED, Problem, Refusal, exit_status, require
+
+if TYPE_CHECKING:
+    from fourfold.reproduce.record import Effort
+    from fourfold.reproduce.runner import Report
+
+
+def reproduce(
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder of the report; an older one is replaced."),
+    ] = Path("report"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="About a minute: smaller and fewer.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Longer: finer and more.")] = False,
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", help="Only this family; may be repeated."),
+    ] = None,
+) -> None:
+    """Run every family against its truth and write a report: index.html and results.json.
+
+    The exit status is 1 if anything failed or crashed; the report is written all the same.
+    """
+    with exit_status():
+        require(["xarray", "netCDF4"], "io", "fourfold reproduce")
+        require(["matplotlib"], "plot", "fourfold reproduce")
+
+        from fourfold.cli.progress import progress_line
+        from fourfold.reproduce.runner import FAMILIES, run
+        from fourfold.reproduce.write import write
+
+        _refuse(
+            output,
+            quick and full,
+            [n for n in family or () if n not in FAMILIES],
+            FAMILIES,
+        )
+        names = list(dict.fromkeys(family or FAMILIES))
+        effort: Effort = "quick" if quick else "full" if full else "default"
+        with progress_line() as say:
+            report = run(names, effort, output / "data", say)
+        index = write(report, output)
+        _print_outcome(report)
+        stdout().print(f"report: {index}", soft_wrap=True)
+        if not report.passed:
+            raise typer.Exit(FAILED)
+
+
+def _refuse(output: Path, both: bool, unknown: list[str], known: Iterable[str]) -> None:
+    problems = [
+        Problem("--family", name, f"no such family; allowed: {', '.join(known)}")
+        for name in unknown
+    ]
+    if both:
+        problems.append(Problem("--quick", "--full", "exclude each other"))
+    if output.exists() and not output.is_dir():
+        problems.append(Problem("--output", str(output), "is a file; allowed: a folder"))
+    if problems:
+        raise Refusal(problems)
+
+
+def _print_outcome(report: Report) -> None:
+    passed, failed, crashed = report.count()
+    for result in report.families:
+        if result.crash is not None:
+            stderr().print(f"[red]crashed[/] {result.name}\n{result.crash}", markup=True)
+        for experiment in result.experiments:
+            word = "[green]passed[/]" if experiment.passed else "[red]FAILED[/]"
+            stdout().print(
+                f"{word}  {result.name}: {experiment.title} ({experiment.seconds:.1f} s)",
+                soft_wrap=True,
+            )
+            if experiment.section is None:
+                stderr().print(experiment.crash, markup=False)
+                continue
+            for check in experiment.section.checks:
+                if check.passed is False:
+                    stdout().print(
+                        f"          {check.name}: {check.measured:.3g}, required {check.requirement}",
+                        markup=False,
+                        soft_wrap=True,
+                    )
+    stdout().print(f"{passed} checks passed, {failed} failed, {crashed} crashed")

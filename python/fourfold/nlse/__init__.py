@@ -1,0 +1,59 @@
+"""Waves under the nonlinear Schrodinger equation, in one periodic dimension, many at a time.
+
+The equation, its default being the focusing one, ``i psi_t + 1/2 psi_xx + |psi|^2 psi = 0``::
+
+    i psi_t = omega(-i d/dx) psi - g |psi|^2 psi + V(x) psi - i gamma(x) psi
+
+`Grid` and `Problem` say what is solved, `solve` solves it and returns a `Solution`; `exact` holds
+closed forms to start from and to compare with, `cases` the published cases, `diagnostics` what the
+equation conserves, `plot` the figures.
+"""
+
+from fourfold.nlse import cases, diagnostics, exact, methods, plot
+from fourfold.nlse.exact import (
+    akhmediev,
+    akhmediev_length,
+    dark_soliton,
+    dark_soliton_collision,
+    dark_soliton_pair,
+    kuznetsov_ma,
+    modulation_gain,
+    peregrine,
+    plane_wave,
+    soliton,
+    two_soliton,
+)
+from fourfold.nlse.grid import Grid
+from fourfold.nlse.io import load
+from fourfold.nlse.noise import add_noise
+from fourfold.nlse.problem import Problem
+from fourfold.nlse.solution import Solution, SolveStats
+from fourfold.nlse.solver import solve
+from fourfold.nlse.statistics import EnsembleStatistics
+
+__all__ = [
+    "EnsembleStatistics",
+    "Grid",
+    "Problem",
+    "Solution",
+    "SolveStats",
+    "add_noise",
+    "akhmediev",
+    "akhmediev_length",
+    "cases",
+    "dark_soliton",
+    "dark_soliton_collision",
+    "dark_soliton_pair",
+    "diagnostics",
+    "exact",
+    "kuznetsov_ma",
+    "load",
+    "methods",
+    "modulation_gain",
+    "peregrine",
+    "plane_wave",
+    "plot",
+    "soliton",
+    "solve",
+    "two_soliton",
+]

@@ -1,0 +1,142 @@
+"""The one place of `fourfold.nlse` that hands addresses to C++."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fourfold import _core
+from fourfold._threads import get_num_threads
+from fourfold.nlse.problem import Problem
+
+__all__ = ["Counters", "StepFailure", "Stepper", "fourier_filter"]
+
+_KINDS = {1: "not_finite", 2: "step_floor"}
+
+
+class StepFailure(Exception):
+    """A realisation could not be advanced."""
+
+    def __init__(self, kind: str, time: float, realisation: int) -> None:
+        super().__init__(f"{kind} at t = {time} in realisation {realisation}")
+        self.kind = kind
+        self.time = time
+        self.realisation = realisation
+
+
+class Counters(NamedTuple):
+    """Sums over the realisations; the last step is that of the last one."""
+
+    steps: int
+    rejected: int
+    transforms: int
+    last_step: float
+
+
+def fourier_filter(problem: Problem, dealias: str | None) -> npt.NDArray[np.float64] | None:
+    """The multiplier of the spectrum, in FFT order: float64 of shape (n,), or None.
+
+    ``"two_thirds"`` is 1 up to two thirds of the largest wavenumber and 0 beyond (Orszag 1971);
+    ``"exponential"`` is ``exp(-36 (|k|/k_c)^36)`` with ``k_c = 2 pi n/(3 L)``, the same wavenumber.
+    """
+    if dealias is None:
+        return None
+    relative = np.abs(problem.grid.k) / (2 * np.pi * problem.grid.n / (3 * problem.grid.length))
+    if dealias == "two_thirds":
+        return (relative <= 1 + 1e-12).astype(np.float64)
+    return np.asarray(np.exp(-36 * relative**36))
+
+
+class Stepper:
+    """Advances a batch of realisations from saved time to saved time."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        method: str,
+        dtype: np.dtype[Any],
+        batch_shape: tuple[int, ...],
+        t_start: float,
+        t_end: float,
+        step: float | None,
+        rtol: float,
+        atol: float,
+        dealias: str | None,
+    ) -> None:
+        n = problem.grid.n
+        self.order = problem.order(method)
+        self._shape = (*batch_shape, n)
+        self._dtype = dtype
+        batch = int(np.prod(batch_shape, dtype=np.int64))
+        omega = np.ascontiguousarray(problem.omega)
+        multiplier = fourier_filter(problem, "exponential" if method == "published" else dealias)
+        nonlinearity = _per_realisation(np.asarray(problem.nonlinearity), batch_shape, ())
+        potential = _per_realisation(problem.potential, batch_shape, (n,))
+        loss = _per_realisation(problem.loss if problem.lossy else None, batch_shape, (n,))
+        kind = _core.nlse.IntegratorComplex64 if dtype == np.complex64 else _core.nlse.IntegratorComplex128
+        # The integrator copies what it needs; nothing here has to outlive this call.
+        self._integrator = kind(
+            n=n,
+            batch=batch,
+            method=method,
+            order=self.order,
+            step=0.0 if step is None else step,
+            rtol=rtol,
+            atol=atol,
+            t_start=t_start,
+            t_end=t_end,
+            omega=_address(omega),
+            filter=_address(multiplier),
+            nonlinearity=_address(nonlinearity),
+            shared_nonlinearity=nonlinearity is not None and nonlinearity.size == 1,
+            potential=_address(potential),
+            shared_potential=potential is not None and potential.size == n,
+            loss=_address(loss),
+            shared_loss=loss is not None and loss.size == n,
+        )
+
+    def advance(self, psi: npt.NDArray[Any], t0: float, t1: float) -> None:
+        """Change ``psi``, C-contiguous of the batch's shape and dtype, from time t0 to t1.
+
+        Raises
+        ------
+        StepFailure
+            A realisation stopped; ``psi`` then holds no state of one time.
+        KeyboardInterrupt
+            And whatever else a signal's handler raises.
+        """
+        if psi.shape != self._shape or psi.dtype != self._dtype or not psi.flags.carray:
+            raise ValueError(
+                f"psi: expected a writable C-contiguous {self._dtype} array of shape {self._shape}, "
+                f"got {psi.dtype} of shape {psi.shape}"
+            )
+        if psi.size == 0:
+            return
+        status, realisation, time = self._integrator.advance(
+            psi.ctypes.data, t0, t1, get_num_threads()
+        )
+        if status != 0:
+            raise StepFailure(_KINDS[status], time, realisation)
+
+    @property
+    def counters(self) -> Counters:
+        """What has been done so far."""
+        return Counters(*self._integrator.counters())
+
+
+def _address(array: npt.NDArray[np.float64] | None) -> int:
+    return 0 if array is None else int(array.ctypes.data)
+
+
+def _per_realisation(
+    values: npt.NDArray[np.float64] | None, batch_shape: tuple[int, ...], tail: tuple[int, ...]
+) -> npt.NDArray[np.float64] | None:
+    """One row for all realisations if they share it, else one row each."""
+    if values is None:
+        return None
+    shared = values.ndim == len(tail)
+    shape = tail if shared else batch_shape + tail
+    return np.ascontiguousarray(np.broadcast_to(values, shape), dtype=np.float64)

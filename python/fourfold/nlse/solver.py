@@ -1,0 +1,285 @@
+"""`solve`: from an initial state to the states at the saved times."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fourfold._threads import get_num_threads
+from fourfold.errors import BlowUpError, OrderWarning, StepSizeError
+from fourfold.nlse._inputs import (
+    check_choice,
+    check_field,
+    check_saved_times,
+    check_step,
+    check_tolerances,
+)
+from fourfold.nlse._keep import KeepFields, KeepStatistics
+from fourfold.nlse._kernel import StepFailure, Stepper
+from fourfold.nlse._progress import progress_bar
+from fourfold.nlse.methods import DEFAULT_METHODS, Method, get_method
+from fourfold.nlse.problem import Problem
+from fourfold.nlse.solution import Solution, SolveStats
+
+__all__ = ["solve"]
+
+
+def solve(
+    problem: Problem,
+    psi0: Any,
+    t: npt.ArrayLike,
+    *,
+    method: str | None = None,
+    step: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    dealias: str | None = None,
+    store: str = "fields",
+    progress: bool = False,
+) -> Solution:
+    """Solve the nonlinear Schrodinger equation and save the field at the times ``t``.
+
+    ::
+
+        i psi_t = omega(-i d/dx) psi - g |psi|^2 psi + V(x) psi - i gamma(x) psi
+
+    Every realisation takes its own steps and gives the same result in whatever batch and on however
+    many threads it is solved.
+
+    Parameters
+    ----------
+    problem : Problem
+        The equation and its grid.
+    psi0 : complex64 or complex128 array or CPU tensor (..., n)
+        Field at ``t[0]``; leading dimensions are realisations. NumPy or torch. It is copied, not
+        changed.
+    t : array_like (T,)
+        Times to save, strictly increasing; the first is that of `psi0`.
+    method : str, optional
+        One of `fourfold.nlse.METHODS`. Default: ``"rkn6_14a"`` where it keeps order 6, else
+        ``"rkn4_6b"``.
+    step : float, optional
+        Fixed step: every interval between saved times is cut into the fewest equal steps that are
+        not longer. Without it the steps adapt to `rtol` and `atol`.
+    rtol, atol : float, optional
+        Local error allowed in one step, ``rtol ||psi|| + atol sqrt(n)`` in the 2-norm. Default:
+        1e-8 and 1e-10 for complex128, 1e-5 and 1e-7 for complex64. Not together with `step`.
+    dealias : {None, "two_thirds", "exponential"}
+        Filter on the nonlinear term: none, the 2/3 rule, or ``exp(-36 (|k|/k_c)^36)`` with ``k_c =
+        2 pi n / (3 L)``.
+    store : {"fields", "statistics"}
+        Keep the field at every saved time, or only the statistics over the realisations (at least
+        two), gathered as the run goes: then nothing is held but the current fields.
+    progress : bool
+        Show a bar with the rate and the time left on standard error, if that is a terminal.
+
+    Returns
+    -------
+    Solution
+        With ``psi`` of shape (T, ..., n) in the dtype and the kind (NumPy or torch) of `psi0`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is said above; before any work.
+    NotImplementedError
+        If `psi0` is a tensor that does not live on the CPU.
+    BlowUpError
+        If the field stops being finite.
+    StepSizeError
+        If the adaptive step falls to the smallest that moves the time.
+        Both carry the time reached, the realisation and, as ``solution``, the states saved so far.
+
+    Warns
+    -----
+    OrderWarning
+        If a method is asked for that loses order on this problem.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fourfold import nlse
+    >>> grid = nlse.Grid(n=256, length=40.0)
+    >>> sol = nlse.solve(nlse.Problem(grid), nlse.soliton(grid), t=np.linspace(0, 1, 11))
+    >>> sol.psi.shape
+    (11, 256)
+    """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
+    field, is_torch = check_field(psi0, problem.grid.n)
+    batch_shape = field.shape[:-1]
+    _check_batch(problem, batch_shape)
+    times = check_saved_times(t)
+    chosen = _choose_method(problem, method)
+    fixed_step, rtol, atol = _check_step_control(chosen, step, rtol, atol, field, times)
+    check_choice("dealias", dealias, (None, "two_thirds", "exponential"))
+    if dealias is not None and chosen.own_filter:
+        raise ValueError(
+            f"dealias must be None for method {chosen.name!r}, which has a filter of its own"
+        )
+    check_choice("store", store, ("fields", "statistics"))
+    count = int(np.prod(batch_shape))
+    if store == "statistics" and count < 2:
+        raise ValueError(
+            f'store="statistics" needs at least 2 realisations, got psi0 of shape {field.shape}'
+        )
+
+    dtype = field.dtype.newbyteorder("=")
+    stepper = Stepper(
+        problem,
+        method=chosen.name,
+        dtype=dtype,
+        batch_shape=batch_shape,
+        t_start=float(times[0]),
+        t_end=float(times[-1]),
+        step=fixed_step,
+        rtol=rtol,
+        atol=atol,
+        dealias=dealias,
+    )
+    if method is not None and stepper.order < chosen.order:
+        warnings.warn(
+            f"{chosen.name} converges with order {stepper.order} instead of {chosen.order} on this "
+            "problem, because of its loss or its dispersion; "
+            f"{_default_method(problem).name} keeps its order",
+            OrderWarning,
+            stacklevel=2,
+        )
+
+    keeper: KeepFields | KeepStatistics
+    if store == "fields":
+        keeper = KeepFields(problem, times, field, is_torch)
+    else:
+        keeper = KeepStatistics(problem, times, field, is_torch)
+    run = _Run(stepper, chosen, adaptive=fixed_step is None, began=time.perf_counter())
+    failure = _advance(run, keeper, times, progress)
+    if failure is not None:
+        saved, reason = failure
+        raise _error(reason, count, times, keeper.solution(saved, run.stats())) from None
+    return keeper.solution(len(times), run.stats())
+
+
+class _Run(NamedTuple):
+    """The stepper and what the statistics of the run need."""
+
+    stepper: Stepper
+    method: Method
+    adaptive: bool
+    began: float
+
+    def stats(self) -> SolveStats:
+        counters = self.stepper.counters
+        return SolveStats(
+            method=self.method.name,
+            order=self.stepper.order,
+            steps=counters.steps,
+            rejected=counters.rejected,
+            transforms=counters.transforms,
+            wall_seconds=time.perf_counter() - self.began,
+            step=counters.last_step if counters.steps > 0 else None,
+            adaptive=self.adaptive,
+            threads=get_num_threads(),
+        )
+
+
+def _advance(
+    run: _Run,
+    keeper: KeepFields | KeepStatistics,
+    times: npt.NDArray[np.float64],
+    progress: bool,
+) -> tuple[int, StepFailure] | None:
+    """Go through the saved times; if a realisation fails, how many were saved and why."""
+    clock: list[float] = times.tolist()
+    advance = run.stepper.advance
+    title = f"nlse {run.method.name}"
+    with progress_bar(progress, title, clock[0], clock[-1]) as report:
+        saved = 1
+        try:
+            for saved in range(1, len(clock)):
+                advance(keeper.begin(saved), clock[saved - 1], clock[saved])
+                keeper.end(saved)
+                if report is not None:
+                    report(clock[saved], run.stepper.counters.steps)
+        except StepFailure as reason:
+            return saved, reason
+    return None
+
+
+def _error(
+    reason: StepFailure,
+    count: int,
+    times: npt.NDArray[np.float64],
+    solution: Solution,
+) -> BlowUpError | StepSizeError:
+    where = f"at t = {reason.time:.6g}"
+    if count > 1:
+        where += f" in realisation {reason.realisation} of {count}"
+    saved = len(solution.t)
+    kept = (
+        f"What was saved up to t = {solution.t[-1]:.6g} ({saved} of {len(times)} times) is in "
+        "the exception's solution."
+    )
+    if reason.kind == "not_finite":
+        return BlowUpError(
+            f"the field stopped being finite {where}. {kept} Gain or a collapsing field does that "
+            "by nature; otherwise take a smaller step or tighter tolerances.",
+            time=reason.time,
+            realisation=reason.realisation,
+            solution=solution,
+        )
+    return StepSizeError(
+        f"the adaptive step became too small to move the time {where}. {kept} The field is about "
+        "to collapse or is not resolved: take a finer grid, looser tolerances or a fixed step.",
+        time=reason.time,
+        realisation=reason.realisation,
+        solution=solution,
+    )
+
+
+def _check_batch(problem: Problem, batch_shape: tuple[int, ...]) -> None:
+    try:
+        fits = np.broadcast_shapes(problem.batch_shape, batch_shape) == batch_shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"psi0 must have leading dimensions that those of the problem, {problem.batch_shape}, "
+            f"broadcast to; got {batch_shape}"
+        )
+
+
+def _default_method(problem: Problem) -> Method:
+    candidates = [get_method(name) for name in DEFAULT_METHODS]
+    return next((m for m in candidates if problem.order(m.name) == m.order), candidates[-1])
+
+
+def _choose_method(problem: Problem, name: str | None) -> Method:
+    return _default_method(problem) if name is None else get_method(name)
+
+
+def _check_step_control(
+    method: Method,
+    step: float | None,
+    rtol: float | None,
+    atol: float | None,
+    field: npt.NDArray[Any],
+    times: npt.NDArray[np.float64],
+) -> tuple[float | None, float, float]:
+    """The fixed step (None: adaptive) and the tolerances."""
+    if step is None:
+        if not method.adaptive:
+            raise ValueError(
+                f"step must be given for method {method.name!r}, which does not adapt it"
+            )
+        return None, *check_tolerances(rtol, atol, field)
+    if not method.fixed_step:
+        raise ValueError(
+            f"step must be None for method {method.name!r}, which adapts it to rtol and atol"
+        )
+    if rtol is not None or atol is not None:
+        raise ValueError("step excludes rtol and atol: give a fixed step or tolerances, not both")
+    return check_step(step, times), 0.0, 0.0
