@@ -158,7 +158,7 @@ class Results:
     seed: int
     machine: dict[str, Any]
     tables: list[ResultTable] = field(default_factory=list)
-    console: Console = field(default_factory=Console)
+    console: Console = field(default_factory=lambda: _console())
 
     def add(self, table: ResultTable) -> None:
         """Print the table and keep it."""
@@ -191,7 +191,9 @@ class Results:
             block = f"{begin}\n\n{content}\n\n{end}"
             page, found = pattern.subn(lambda _, block=block: block, page)  # type: ignore[misc]
             if found != 1:
-                raise ValueError(f"{path}: expected once the lines {begin} and {end}, found {found}")
+                raise ValueError(
+                    f"{path}: expected once the lines {begin} and {end}, found {found}"
+                )
         _replace(path, page)
 
     def machine_markdown(self) -> str:
@@ -223,6 +225,12 @@ def machine(*packages: str) -> dict[str, Any]:
         except PackageNotFoundError:
             facts[name] = "not installed"
     return facts
+
+
+def _console() -> Console:
+    console = Console()
+    # Into a file or a pipe the tables go unbroken.
+    return console if console.is_terminal else Console(width=160)
 
 
 def _cpu_model() -> str:

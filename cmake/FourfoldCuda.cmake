@@ -1,6 +1,8 @@
-# CUDA twins of the kernels live beside them as csrc/<family>/*.cu and make the extension module _cuda. None exists
-# yet, so _cuda is not a target; this finds out whether they could be built here and says so. FOURFOLD_CUDA_REPORT
-# goes into fourfold.show_config().
+# FOURFOLD_CUDA=AUTO|ON|OFF. CUDA twins of the kernels live beside them as csrc/<family>/*.cu and make the extension
+# module _cuda. None exists yet, so _cuda is not a target; this finds out whether they could be built here and says so.
+# FOURFOLD_CUDA_REPORT goes into fourfold.show_config().
+set(FOURFOLD_CUDA "AUTO" CACHE STRING "CUDA kernels: AUTO (if a compiler works), ON (required), OFF")
+set_property(CACHE FOURFOLD_CUDA PROPERTY STRINGS AUTO ON OFF)
 if(NOT FOURFOLD_CUDA MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "FOURFOLD_CUDA=${FOURFOLD_CUDA}: expected AUTO, ON or OFF")
 endif()

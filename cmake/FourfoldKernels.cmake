@@ -1,11 +1,8 @@
-# Plain sources are compiled once. Kernel sources are compiled once per ISA level, in the namespace FOURFOLD_LEVEL:
+# Kernel sources are compiled once per ISA level, in the namespace FOURFOLD_LEVEL:
 #   baseline  what every CPU of this architecture has
 #   v3        x86-64-v3: AVX2, FMA, F16C, BMI2
 #   v4        x86-64-v4: AVX-512 F, BW, CD, DQ, VL
 # FOURFOLD_X86_LEVELS is 1 in every source where v3 and v4 exist, else 0.
-add_library(fourfold_core STATIC)
-target_link_libraries(fourfold_core PUBLIC fourfold_flags Threads::Threads)
-
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_OSX_ARCHITECTURES MATCHES "arm64")
   set(FOURFOLD_LEVELS baseline v3 v4)
   target_compile_definitions(fourfold_flags INTERFACE FOURFOLD_X86_LEVELS=1)
@@ -17,20 +14,10 @@ set(FOURFOLD_FLAGS_baseline "")
 set(FOURFOLD_FLAGS_v3 -march=x86-64-v3)
 set(FOURFOLD_FLAGS_v4 -march=x86-64-v4 -mprefer-vector-width=512)
 
-function(fourfold_add_sources)
-  foreach(source IN LISTS ARGN)
-    if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${source}")
-      target_sources(fourfold_core PRIVATE ${source})
-    endif()
-  endforeach()
-endfunction()
-
-# csrc/nlse/kernels.cpp becomes the object libraries nlse_kernels_baseline, nlse_kernels_v3, nlse_kernels_v4.
+# Adds kernel sources to fourfold_core: csrc/nlse/kernels.cpp becomes the object libraries nlse_kernels_baseline,
+# nlse_kernels_v3 and nlse_kernels_v4.
 function(fourfold_add_kernels)
   foreach(source IN LISTS ARGN)
-    if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${source}")
-      continue()
-    endif()
     string(REGEX REPLACE "^csrc/(.*)\\.cpp$" "\\1" name "${source}")
     string(REPLACE "/" "_" name "${name}")
     set(index 0)

@@ -8,8 +8,6 @@ namespace py = pybind11;
 PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     module.attr("__version__") = fourfold::build::version;
     register_support(module);
-#ifdef FOURFOLD_HAS_NLSE
     py::module_ nlse = module.def_submodule("nlse");
     register_nlse(nlse);
-#endif
 }

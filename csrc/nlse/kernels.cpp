@@ -99,11 +99,12 @@ void to_coefficients(const Setup<T>& setup, const FieldOps<T>& ops, const T* psi
     const std::size_t n = setup.plan->n;
     split(psi, re, im, n);
     ops.forward(*setup.plan, re, im);
-    const T inverse_n = T(1) / static_cast<T>(n);
+    // Divided, not multiplied by a rounded 1/n, whose error would be the same at every call.
+    const T count = static_cast<T>(n);
 #pragma omp simd
     for (std::size_t i = 0; i < n; ++i) {
-        re[i] *= inverse_n;
-        im[i] *= inverse_n;
+        re[i] /= count;
+        im[i] /= count;
     }
 }
 template <class T>

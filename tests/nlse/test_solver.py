@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rich.console
-
 from fourfold import errors
 from fourfold.nlse import solver
 from fourfold.nlse._kernel import StepFailure

@@ -9,14 +9,13 @@ import mpmath  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from fourfold import _threads
 from fourfold.nlse._recorder import EnsembleRecorder
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.statistics import EnsembleStatistics
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def random_fields(
