@@ -158,12 +158,17 @@ class Results:
     seed: int
     machine: dict[str, Any]
     tables: list[ResultTable] = field(default_factory=list)
+    figures: dict[str, tuple[str, Path]] = field(default_factory=dict)
     console: Console = field(default_factory=lambda: _console())
 
     def add(self, table: ResultTable) -> None:
         """Print the table and keep it."""
         self.tables.append(table)
         self.console.print(table.rich())
+
+    def add_figure(self, key: str, caption: str, path: Path) -> None:
+        """Keep a figure that has been drawn, for `write_markdown`."""
+        self.figures[key] = (caption, path)
 
     def write_json(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +181,7 @@ class Results:
         _replace(path, json.dumps(data, indent=1) + "\n")
 
     def write_markdown(self, path: Path) -> None:
-        """Put every table between its two comment lines of a Markdown page; see `markers`.
+        """Put every table and figure between its two comment lines of a Markdown page; see `markers`.
 
         Raises
         ------
@@ -185,6 +190,9 @@ class Results:
         """
         page = path.read_text(encoding="utf-8")
         blocks = {"machine": self.machine_markdown()} | {t.key: t.markdown() for t in self.tables}
+        for key, (caption, figure) in self.figures.items():
+            link = Path(os.path.relpath(figure, path.parent)).as_posix()
+            blocks[key] = f"![{caption}]({link})"
         for key, content in blocks.items():
             begin, end = markers(f"{self.benchmark}.{key}")
             pattern = re.compile(re.escape(begin) + r"\n.*?" + re.escape(end), re.DOTALL)

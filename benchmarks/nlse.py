@@ -17,13 +17,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import fourfold
 import numpy as np
 from contest import ROOT, Results, machine, one_cpu
 from nlse_ensemble import ensemble
 from nlse_scaling import scaling
 from nlse_soliton import soliton
 from nlse_step import step
+
+import fourfold
 
 TABLES: dict[str, Callable[..., None]] = {
     "soliton": soliton,
@@ -61,7 +62,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--markdown", type=Path, help="page to put the tables into")
     parser.add_argument("--figures", type=Path, help="folder for the figures")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.markdown is not None and (arguments.only or arguments.figures is None):
+        # A page with tables of several machines or days would tell nothing.
+        parser.error("--markdown needs all tables (no --only) and --figures")
+    return arguments
 
 
 if __name__ == "__main__":

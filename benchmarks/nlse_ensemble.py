@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import fourfold
 import numpy as np
 from contest import Contestant, Results, ResultTable, race, seconds, text, times
-from fourfold import nlse
 from nlse_step import STEP, check_against_numpy, random_field
 from peers import numpy_strang
+
+import fourfold
+from fourfold import nlse
 
 REALISATIONS, N = 256, 1024
 

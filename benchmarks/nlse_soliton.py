@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from contest import Contestant, Results, ResultTable, error, number, race, seconds, text, times
-from fourfold import nlse
 from numpy.typing import NDArray
 from peers import published_psi0, published_solution
+
+from fourfold import nlse
 
 GRID = nlse.Grid(n=512, length=50.0)
 PROBLEM = nlse.Problem(GRID)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from contest import Contestant, Results, ResultTable, race, seconds, text, times
-from fourfold import nlse
 from numpy.typing import NDArray
 from peers import BATCH, fftw_batch, fftw_in_cache, numpy_strang
+
+from fourfold import nlse
 
 # Powers of two, and smooth sizes about 0.7 and 1.5 times as large.
 SIZES = (360, 512, 720, 768, 1024, 1536, 2880, 4096, 6144)

@@ -15,9 +15,10 @@ foreach(flags IN ITEMS "${CMAKE_CXX_FLAGS}" "${CMAKE_CXX_FLAGS_RELEASE}" "${CMAK
   endif()
 endforeach()
 
+get_filename_component(fourfold_csrc "${CMAKE_CURRENT_LIST_DIR}/../csrc" ABSOLUTE)
 add_library(fourfold_flags INTERFACE)
 target_compile_features(fourfold_flags INTERFACE cxx_std_20)
-target_include_directories(fourfold_flags INTERFACE "${CMAKE_CURRENT_LIST_DIR}/../csrc")
+target_include_directories(fourfold_flags INTERFACE "${fourfold_csrc}")
 # -fopenmp-simd gives `#pragma omp simd` without an OpenMP runtime.
 target_compile_options(
   fourfold_flags

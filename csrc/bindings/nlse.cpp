@@ -1,11 +1,11 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "nlse/integrator.hpp"
 #include "support/isa.hpp"
@@ -20,19 +20,14 @@ T* at(std::uintptr_t address) {
     return reinterpret_cast<T*>(address);
 }
 
-bool signal_arrived() {
-    const py::gil_scoped_acquire gil;
-    return PyErr_CheckSignals() != 0;
-}
-
 template <class T>
 void register_integrator(py::module_& module, const char* name) {
     using Integrator = nlse::Integrator<T>;
     py::class_<Integrator>(module, name)
-        .def(py::init([](std::size_t n, std::size_t batch, const std::string& method, int order, double step, double rtol,
-                         double atol, double t_start, double t_end, std::uintptr_t omega, std::uintptr_t filter,
-                         std::uintptr_t nonlinearity, bool shared_nonlinearity, std::uintptr_t potential,
-                         bool shared_potential, std::uintptr_t loss, bool shared_loss) {
+        .def(py::init([](std::size_t n, std::size_t batch, const std::string& method, int order, double step,
+                         double rtol, double atol, double t_start, double t_end, std::uintptr_t omega,
+                         std::uintptr_t filter, std::uintptr_t nonlinearity, bool shared_nonlinearity,
+                         std::uintptr_t potential, bool shared_potential, std::uintptr_t loss, bool shared_loss) {
                  const nlse::Options options{method, order, step, rtol, atol, t_start, t_end};
                  const nlse::Coefficients coefficients{at<const double>(omega),
                                                        at<const double>(filter),
@@ -42,20 +37,21 @@ void register_integrator(py::module_& module, const char* name) {
                                                        shared_nonlinearity,
                                                        shared_potential,
                                                        shared_loss};
-                 const py::gil_scoped_release release;
+                 const GilReleased released;
                  return std::make_unique<Integrator>(n, batch, options, coefficients);
              }),
              py::kw_only(), py::arg("n"), py::arg("batch"), py::arg("method"), py::arg("order"), py::arg("step"),
-             py::arg("rtol"), py::arg("atol"), py::arg("t_start"), py::arg("t_end"), py::arg("omega"), py::arg("filter"),
-             py::arg("nonlinearity"), py::arg("shared_nonlinearity"), py::arg("potential"), py::arg("shared_potential"),
-             py::arg("loss"), py::arg("shared_loss"))
+             py::arg("rtol"), py::arg("atol"), py::arg("t_start"), py::arg("t_end"), py::arg("omega"),
+             py::arg("filter"), py::arg("nonlinearity"), py::arg("shared_nonlinearity"), py::arg("potential"),
+             py::arg("shared_potential"), py::arg("loss"), py::arg("shared_loss"))
         .def(
             "advance",
             [](Integrator& self, std::uintptr_t psi, double t0, double t1, int threads) {
                 nlse::Failure failure{};
+                const Signals signals;
                 {
-                    const py::gil_scoped_release release;
-                    failure = self.advance(at<T>(psi), t0, t1, threads, signal_arrived);
+                    const GilReleased released;
+                    failure = self.advance(at<T>(psi), t0, t1, threads, [&] { return signals.arrived(); });
                 }
                 // Cancelled because a signal's handler raised: let its exception go on.
                 if (failure.status == nlse::Status::cancelled) throw py::error_already_set();
@@ -70,7 +66,7 @@ void register_integrator(py::module_& module, const char* name) {
 
 template <class T>
 void transform(std::uintptr_t in, std::uintptr_t out, std::size_t n, std::size_t batch, bool inverse) {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     const nlse::Kernels<T>& kernels = nlse::kernels<T>();
     const FftPlan<T> plan(n, kernels.lanes(n));
     AlignedBuffer<T> work(2 * n);

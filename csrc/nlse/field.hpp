@@ -139,8 +139,7 @@ void inverse_transform(const FftPlan<T>& plan, T* re, T* im) {
 template <class T, int V>
 void nonlinear_transform(const FftPlan<T>& plan, const Medium<T>& medium, T* re, T* im) {
     spectral<T, V, Side::inverse>(plan, {}, re, im);
-    outer_sweep<T, V, true, true>(plan, re, im,
-                                  NonlinearOperation<T, V>{medium, T(1) / static_cast<T>(plan.n)});
+    outer_sweep<T, V, true, true>(plan, re, im, NonlinearOperation<T, V>{medium, T(1) / static_cast<T>(plan.n)});
     spectral<T, V, Side::forward>(plan, {}, re, im);
 }
 

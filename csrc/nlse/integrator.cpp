@@ -11,8 +11,8 @@
 
 namespace fourfold::nlse {
 
-#define FOURFOLD_DECLARE_KERNELS(level)         \
-    namespace level {                           \
+#define FOURFOLD_DECLARE_KERNELS(level)          \
+    namespace level {                            \
     extern const Kernels<float> kernels_float;   \
     extern const Kernels<double> kernels_double; \
     }
@@ -43,6 +43,9 @@ namespace {
 
 // The published solver never takes a longer step.
 constexpr double kPublishedMaxStep = 0.1;
+
+// Of the whole time span. Who needs more steps than this allows meets a singularity, and would wait for days.
+constexpr double kSmallestStep = 1e-8;
 
 Method method_of(const std::string& name) {
     if (name == "rk4ip") return Method::rk4ip;
@@ -128,15 +131,16 @@ Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const 
     if (setup_.method == Method::published) {
         interval.max_step = kPublishedMaxStep;
     } else {
-        // Times are counted from t0, and an interval as long as the one before but for the rounding of its ends counts as
-        // just as long: then its tables can be kept.
+        // Times are counted from t0, and an interval as long as the one before but for the rounding of its ends counts
+        // as just as long: then its tables can be kept.
         const double duration = t1 - t0;
         const double rounding = 4 * std::numeric_limits<double>::epsilon() * reach;
         if (std::abs(duration - duration_) > rounding) duration_ = duration;
         origin = t0;
         interval.t0 = 0;
         interval.t1 = duration_;
-        interval.min_step = 8 * std::numeric_limits<double>::epsilon() * reach;
+        interval.min_step = std::max(8 * std::numeric_limits<double>::epsilon() * reach,
+                                     kSmallestStep * (options_.t_end - options_.t_start));
         if (options_.step > 0) {
             // A hair of slack: an interval of ten steps is ten steps, however its ends were rounded.
             interval.steps =
@@ -156,9 +160,9 @@ Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const 
         }
         // The calling thread, worker 0, is the only one that may ask.
         const CancelFlag cancel{worker == 0 ? ask_now_and_then : look, &interruption};
-        status[item] = kernels<T>().advance(setup_, medium(item), interval, progress_[item], psi + 2 * plan_.n * item,
-                                            workers_[worker].data(), states_.data() + needs_.realisation * item,
-                                            cancel);
+        status[item] =
+            kernels<T>().advance(setup_, medium(item), interval, progress_[item], psi + 2 * plan_.n * item,
+                                 workers_[worker].data(), states_.data() + needs_.realisation * item, cancel);
     };
     parallel_for(batch_, threads, work);
 

@@ -46,9 +46,9 @@ class Integrator {
 public:
     Integrator(std::size_t n, std::size_t batch, const Options& options, const Coefficients& coefficients);
 
-    // Changes psi[batch][2 n] from time t0 to t1. `interrupted` is asked now and then, on the calling thread only; where it
-    // answers true the call returns with Status::cancelled and psi is of no use. Of several failures the one of the lowest
-    // realisation is returned. Not to be called from two threads at once (they take turns).
+    // Changes psi[batch][2 n] from time t0 to t1. `interrupted` is asked now and then, on the calling thread only;
+    // where it answers true the call returns with Status::cancelled and psi is of no use. Of several failures the one
+    // of the lowest realisation is returned. Not to be called from two threads at once (they take turns).
     Failure advance(T* psi, double t0, double t1, int threads, const std::function<bool()>& interrupted);
 
     Counters counters() const;

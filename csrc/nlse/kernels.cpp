@@ -158,8 +158,7 @@ Status advance(const Setup<T>& setup, const Medium<T>& medium, const Interval& i
     if (setup.method == Method::splitting) {
         return advance_splitting(setup, medium, interval, progress, psi, worker, cancel);
     }
-    const FieldOps<T> ops =
-        with_lanes<T, widest<T>()>(setup.plan->lanes, []<int V>() { return field_ops<T, V>(); });
+    const FieldOps<T> ops = with_lanes<T, widest<T>()>(setup.plan->lanes, []<int V>() { return field_ops<T, V>(); });
     if (setup.method == Method::published) {
         return advance_published(setup, ops, medium, interval, progress, psi, worker, realisation, cancel);
     }

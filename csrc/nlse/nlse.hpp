@@ -39,9 +39,7 @@ struct CancelFlag {
     void* context;
 };
 
-static inline bool is_cancelled(CancelFlag flag) {
-    return flag.requested != nullptr && flag.requested(flag.context);
-}
+static inline bool is_cancelled(CancelFlag flag) { return flag.requested != nullptr && flag.requested(flag.context); }
 
 // Operations on one split field (re[n], im[n], 64-byte aligned), in place. "Coefficients" are fft/n in the plan's
 // permuted order.

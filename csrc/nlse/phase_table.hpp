@@ -1,5 +1,5 @@
-// exp(-i omega tau), the flow of the dispersion, as a table over the spectrum. Rebuilt whenever an adaptive step changes,
-// so it is vectorised; computed in double for both precisions, the product omega tau with its rounding error.
+// exp(-i omega tau), the flow of the dispersion, as a table over the spectrum. Rebuilt whenever an adaptive step
+// changes, so it is vectorised; computed in double for both precisions, the product omega tau with its rounding error.
 #pragma once
 
 #include "support/sincos.hpp"
@@ -15,9 +15,9 @@ inline constexpr int kDoubleLanes = 4;
 inline constexpr int kDoubleLanes = 2;
 #endif
 
-// re[i] + i im[i] = scale[i] exp(-i omega[i] tau) (high + low) - shift high with shift 0 or 1; scale may be null (ones).
-// With shift = 1, z high + z table is z exp(-i omega tau) (high + low) with more digits than T has: turns by small angles
-// keep |z|, and high may be a rounded 1/n.
+// re[i] + i im[i] = scale[i] exp(-i omega[i] tau) (high + low) - shift high with shift 0 or 1; scale may be null
+// (ones). With shift = 1, z high + z table is z exp(-i omega tau) (high + low) with more digits than T has: turns by
+// small angles keep |z|, and high may be a rounded 1/n.
 template <class T, int shift>
 void phase_table(const double* omega, double tau, const T* scale, double high, double low, T* re, T* im,
                  std::size_t n) {

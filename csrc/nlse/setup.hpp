@@ -32,11 +32,12 @@ template <class T>
 struct Kernels {
     int (*lanes)(std::size_t n);  // the lane count to plan for
     MemoryNeeds (*memory)(const Setup<T>&);
-    // Advances psi[2 n] (interleaved) over the interval. `worker` memory starts zeroed and is kept between calls: it caches
-    // tables. `realisation` memory starts zeroed and follows its realisation.
+    // Advances psi[2 n] (interleaved) over the interval. `worker` memory starts zeroed and is kept between calls: it
+    // caches tables. `realisation` memory starts zeroed and follows its realisation.
     Status (*advance)(const Setup<T>&, const Medium<T>&, const Interval&, Progress&, T* psi, T* worker, T* realisation,
                       CancelFlag);
-    // out[2 n] = the unscaled transform (or inverse transform) of in[2 n], both interleaved in natural order; work[2 n].
+    // out[2 n] = the unscaled transform (or inverse transform) of in[2 n], both interleaved in natural order; work[2
+    // n].
     void (*transform)(const FftPlan<T>&, const T* in, T* out, T* work, bool inverse);
 };
 

@@ -16,7 +16,7 @@ namespace {
 // time, only with loss.
 template <class T>
 struct SplittingTables {
-    double step;  // 0: not built
+    double step;       // 0: not built
     const void* loss;  // whose losses the potential tables hold
     T* kinetic;
     T* potential;
@@ -62,7 +62,8 @@ public:
         tables_ = &tables;
         const int last = program_.stages - 1;
         // Often enough to stop within a moment, rarely enough to cost nothing.
-        const std::int64_t look_every = 1 + (std::int64_t{1} << 17) / static_cast<std::int64_t>(plan_.n * program_.stages);
+        const std::int64_t look_every =
+            1 + (std::int64_t{1} << 17) / static_cast<std::int64_t>(plan_.n * program_.stages);
         if (!program_.kinetic_first) flow_in_x<T, V>(plan_, flow(program_.potential_slot[0]), re_, im_);
         outer_sweep<T, V, false, true>(plan_, re_, im_, NoOperation{});
         for (std::int64_t s = 0; s < count; ++s) {
@@ -154,8 +155,8 @@ double largest_rate(const Medium<T>& medium, const T* re, const T* im, std::size
     return largest;
 }
 
-// Step doubling: two steps of h against one of 2h. For a scheme of order p their difference is 2^p - 1 times the local error
-// of the two steps together, up to higher orders. The finer result is kept. `progress.step` is h.
+// Step doubling: two steps of h against one of 2h. For a scheme of order p their difference is 2^p - 1 times the local
+// error of the two steps together, up to higher orders. The finer result is kept. `progress.step` is h.
 template <class T, int V>
 Status adaptive_splitting(const Setup<T>& setup, const Medium<T>& medium, const Interval& interval, Progress& progress,
                           SplittingTables<T>* tables, T* field, T* before, T* coarse, CancelFlag cancel) {
@@ -182,8 +183,8 @@ Status adaptive_splitting(const Setup<T>& setup, const Medium<T>& medium, const 
         double ratio = HUGE_VAL;  // of the estimated error to the tolerated one
         if (status == Status::ok) {
             const Doubling found = compare(field, coarse, n);
-            ratio = std::sqrt(found.difference) /
-                    (richardson * (interval.atol + interval.rtol * std::sqrt(found.size)));
+            ratio =
+                std::sqrt(found.difference) / (richardson * (interval.atol + interval.rtol * std::sqrt(found.size)));
         }
         finite = is_finite(ratio);
         if (ratio <= 1) {

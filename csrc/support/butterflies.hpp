@@ -38,6 +38,8 @@ struct TwoParts {
         : high(static_cast<T>(value)), low(static_cast<T>(value - static_cast<long double>(high))) {}
 };
 
+// The product with the high part is written first: the compiler fuses the first product of a sum into it, and it must
+// be the large one that is not rounded.
 template <class T, class Vec>
 FOURFOLD_INLINE Vec times(Vec a, TwoParts<T> b) {
     return a * b.high + a * b.low;
@@ -50,8 +52,8 @@ FOURFOLD_INLINE Complex<Vec> scaled(Complex<Vec> z, TwoParts<T> factor) {
 
 template <class T, class Vec>
 FOURFOLD_INLINE Complex<Vec> times(Complex<Vec> a, TwoParts<T> re, TwoParts<T> im) {
-    return {a.re * re.high + (a.re * re.low - (a.im * im.low + a.im * im.high)),
-            a.re * im.high + (a.re * im.low + (a.im * re.low + a.im * re.high))};
+    return {a.re * re.high + (a.re * re.low - (a.im * im.high + a.im * im.low)),
+            a.re * im.high + (a.re * im.low + (a.im * re.high + a.im * re.low))};
 }
 
 // times exp(-i pi/4) and exp(-3 i pi/4)

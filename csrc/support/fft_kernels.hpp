@@ -36,8 +36,8 @@ FOURFOLD_INLINE void untwiddle(Complex<Vec>* x, const FftStage<T>& stage, std::s
     for (int p = 1; p < R; ++p) x[p] = times_conjugate(x[p], re[p - 1], im[p - 1]);
 }
 
-// One stage on the block at (re, im), with a pointwise operation before (forward) or after (inverse) it. `operation(z, i)`
-// changes the V points from x index i on; used on the outermost stage only, where the block is the whole field.
+// One stage on the block at (re, im), with a pointwise operation before (forward) or after (inverse) it. `operation(z,
+// i)` changes the V points from x index i on; used on the outermost stage only, where the block is the whole field.
 template <class T, int V, int R, bool Inverse, bool Forward, class Operation>
 void stage_sweep(const FftStage<T>& stage, T* re, T* im, Operation operation) {
     using Vec = Lanes<T, V>;
@@ -120,8 +120,8 @@ FOURFOLD_INLINE void centre(const FftPlan<T>& plan, SpectralTable<T> table, std:
 // Depth first, so that a block small enough for a cache is finished while it is there. (re, im) point at the block's
 // first row, `row` says which row of the field that is.
 template <class T, int V, Side side>
-void spectral_block(const FftPlan<T>& plan, std::size_t level, SpectralTable<T> table, std::size_t row, std::size_t rows,
-                    T* re, T* im) {
+void spectral_block(const FftPlan<T>& plan, std::size_t level, SpectralTable<T> table, std::size_t row,
+                    std::size_t rows, T* re, T* im) {
     if (level == plan.stages.size()) {
         for (std::size_t r = 0; r < rows; r += V) centre<T, V, side>(plan, table, row + r, re + r * V, im + r * V);
         return;

@@ -8,7 +8,8 @@
 namespace fourfold {
 namespace {
 
-// cos and sin of 2 pi num / den, reduced to an eighth of the circle first so that symmetric entries are equal to the bit.
+// cos and sin of 2 pi num / den, reduced to an eighth of the circle first so that symmetric entries are equal to the
+// bit.
 struct UnitRoot {
     long double cosine, sine;
 };
@@ -42,28 +43,39 @@ UnitRoot unit_root(std::size_t num, std::size_t den) {
     }
 }
 
-// The nearest pair of T's, or one of its neighbours where that has its modulus nearer to 1: a twiddle of modulus 1 + d meets
-// its conjugate at every step, so d would add up.
-template <class T>
-void round_to_unit(UnitRoot w, T& re, T& im) {
-    const auto candidates = [](long double value) {
-        const T nearest = static_cast<T>(value);
-        const T towards = static_cast<long double>(nearest) < value ? std::numeric_limits<T>::max()
-                                                                    : std::numeric_limits<T>::lowest();
-        return std::array<T, 2>{nearest, std::nextafter(nearest, towards)};
-    };
-    long double best = 1;
-    for (const T c : candidates(w.cosine)) {
-        for (const T s : candidates(w.sine)) {
-            const long double off = std::abs(static_cast<long double>(c) * c + static_cast<long double>(s) * s - 1);
-            if (off < best) {
-                best = off;
-                re = c;
-                im = s;
+// Rounds the entries of a table of unit roots. A twiddle of modulus 1 + d meets its conjugate at every step, so that d
+// would add up over a run; of the nearest pairs of T's the one is taken that brings the sum of all d so far closest to
+// zero.
+class UnitRounding {
+public:
+    template <class T>
+    void operator()(UnitRoot w, T& re, T& im) {
+        long double best = 1;
+        for (const T c : nearest<T>(w.cosine)) {
+            for (const T s : nearest<T>(w.sine)) {
+                const long double off = static_cast<long double>(c) * c + static_cast<long double>(s) * s - 1;
+                if (std::abs(sum_ + off) < std::abs(sum_ + best)) {
+                    best = off;
+                    re = c;
+                    im = s;
+                }
             }
         }
+        sum_ += best;
     }
-}
+
+private:
+    template <class T>
+    static std::array<T, 2> nearest(long double value) {
+        const T rounded = static_cast<T>(value);
+        if (static_cast<long double>(rounded) == value) return {rounded, rounded};
+        const T beyond = static_cast<long double>(rounded) < value ? std::numeric_limits<T>::max()
+                                                                   : std::numeric_limits<T>::lowest();
+        return {rounded, std::nextafter(rounded, beyond)};
+    }
+
+    long double sum_ = 0;
+};
 
 // Powers of two in eights with a last four or two, odd factors innermost, where the data of a stage is in L1.
 std::vector<int> radices(std::size_t rest) {
@@ -116,19 +128,20 @@ FftPlan<T>::FftPlan(std::size_t length, int lane_count) : n(length), lanes(lane_
         T* re = next;
         T* im = next + count;
         next += 2 * count;
+        UnitRounding round;
         for (std::size_t j = 0; j < rows / radix; ++j) {
             for (int p = 1; p < radix; ++p) {
                 const UnitRoot w = unit_root(j * p, rows);
                 const std::size_t at = j * (radix - 1) + p - 1;
-                round_to_unit({w.cosine, -w.sine}, re[at], im[at]);
+                round({w.cosine, -w.sine}, re[at], im[at]);
             }
         }
         stages.push_back({radix, rows, re, im});
         rows /= radix;
     }
 
-    // Row frequencies: the digits of a row, outermost stage first, are the digits of k1, lowest first; the last digit is
-    // the radix-`lanes` butterfly over the rows of a block.
+    // Row frequencies: the digits of a row, outermost stage first, are the digits of k1, lowest first; the last digit
+    // is the radix-`lanes` butterfly over the rows of a block.
     std::vector<std::size_t> row_frequency(all_rows);
     for (std::size_t row = 0; row < all_rows; ++row) {
         std::size_t below = all_rows, rest = row, weight = 1, frequency = 0;
@@ -143,10 +156,11 @@ FftPlan<T>::FftPlan(std::size_t length, int lane_count) : n(length), lanes(lane_
     lane_re = AlignedBuffer<T>(n);
     lane_im = AlignedBuffer<T>(n);
     index.resize(n);
+    UnitRounding round;
     for (std::size_t row = 0; row < all_rows; ++row) {
         for (std::size_t lane = 0; lane < width; ++lane) {
             const UnitRoot w = unit_root(row_frequency[row] * lane, n);
-            round_to_unit({w.cosine, -w.sine}, lane_re[row * width + lane], lane_im[row * width + lane]);
+            round({w.cosine, -w.sine}, lane_re[row * width + lane], lane_im[row * width + lane]);
             // After the transpose of a block, row and lane have changed places.
             const std::size_t block = row / width * width;
             index[(block + lane) * width + row % width] =

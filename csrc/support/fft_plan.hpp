@@ -13,9 +13,9 @@ namespace fourfold {
 template <class T>
 struct FftStage {
     int radix;
-    std::size_t rows;      // rows of a block before this stage
-    const T* twiddle_re;   // [rows/radix][radix-1]: cos of -2 pi j p / rows, j outer, p = 1..radix-1 inner
-    const T* twiddle_im;   // same layout, the sines
+    std::size_t rows;     // rows of a block before this stage
+    const T* twiddle_re;  // [rows/radix][radix-1]: cos of -2 pi j p / rows, j outer, p = 1..radix-1 inner
+    const T* twiddle_im;  // same layout, the sines
 };
 
 // n = lanes * lanes * product of the stages' radices. Point (row r, lane l) is x index r*lanes + l.
@@ -31,8 +31,8 @@ struct FftPlan {
     FftPlan(std::size_t n, int lanes);
 };
 
-bool is_smooth(std::size_t n);               // only the prime factors 2, 3, 5
-std::size_t next_smooth(std::size_t n);      // the smallest such number >= n
+bool is_smooth(std::size_t n);           // only the prime factors 2, 3, 5
+std::size_t next_smooth(std::size_t n);  // the smallest such number >= n
 
 extern template struct FftPlan<float>;
 extern template struct FftPlan<double>;

@@ -44,8 +44,7 @@ Level detect() {
         !has(extended.c, lzcnt) || !has(saved_state(), 0x6)) {
         return Level::baseline;
     }
-    const bool v4 =
-        has(seven.b, avx512f | avx512dq | avx512cd | avx512bw | avx512vl) && has(saved_state(), 0xe6);
+    const bool v4 = has(seven.b, avx512f | avx512dq | avx512cd | avx512bw | avx512vl) && has(saved_state(), 0xe6);
     return v4 ? Level::v4 : Level::v3;
 }
 

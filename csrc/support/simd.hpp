@@ -12,7 +12,8 @@
 namespace fourfold::FOURFOLD_LEVEL {
 namespace {
 
-// A vector of V lanes; for V = 1 the scalar itself, so that every kernel also exists for lengths that no lane count fits.
+// A vector of V lanes; for V = 1 the scalar itself, so that every kernel also exists for lengths that no lane count
+// fits.
 template <class T, int V>
 struct LanesOf {
     typedef T type __attribute__((vector_size(sizeof(T) * V)));

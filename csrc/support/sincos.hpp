@@ -1,7 +1,8 @@
-// cos - 1 and sin of a vector of angles, to about one unit in the last place. cos - 1 rather than cos: a turn by a small
-// angle applied as z + z (cos - 1 + i sin) keeps |z| far better, step after step, than a rounded cos near 1 can.
-// Reduction by pi/2 in three parts (33 bits each, so that the products are exact for quotients up to 2^20), then minimax
-// polynomials on [-pi/4, pi/4] (own Remez fits; relative errors 3.4e-18 / 4.7e-20 in double, 3.6e-9 / 9.5e-11 in float).
+// cos - 1 and sin of a vector of angles, to about one unit in the last place. cos - 1 rather than cos: a turn by a
+// small angle applied as z + z (cos - 1 + i sin) keeps |z| far better, step after step, than a rounded cos near 1 can.
+// Reduction by pi/2 in three parts (33 bits each, so that the products are exact for quotients up to 2^20), then
+// minimax polynomials on [-pi/4, pi/4] (own Remez fits; relative errors 3.4e-18 / 4.7e-20 in double, 3.6e-9 / 9.5e-11
+// in float).
 #pragma once
 
 #include <limits>
@@ -24,10 +25,9 @@ struct SinCosConstants<double> {
     static constexpr double limit = 1.6e6;
     static constexpr int quadrant_shift = 62;
     static constexpr int terms = 6;
-    static constexpr double sine[6] = {-0.16666666666666632026,   0.0083333333333224135206,
-                                       -0.00019841269829807738333, 2.7557313691900131451e-6,
-                                       -2.5050758113115236084e-8,  1.5896795552810855267e-10};
-    static constexpr double cosine[6] = {0.041666666666666599476,   -0.001388888888887412402,
+    static constexpr double sine[6] = {-0.16666666666666632026,  0.0083333333333224135206,  -0.00019841269829807738333,
+                                       2.7557313691900131451e-6, -2.5050758113115236084e-8, 1.5896795552810855267e-10};
+    static constexpr double cosine[6] = {0.041666666666666599476,    -0.001388888888887412402,
                                          0.000024801587289482243058, -2.7557314352349158333e-7,
                                          2.0875723275319914568e-9,   -1.1359647902961220607e-11};
 };
@@ -43,8 +43,7 @@ struct SinCosConstants<float> {
     static constexpr float limit = 6.0e3f;
     static constexpr int quadrant_shift = 30;
     static constexpr int terms = 3;
-    static constexpr float sine[3] = {-0.16666654936656829093f, 0.0083321776840043063953f,
-                                      -0.00019517234372989690869f};
+    static constexpr float sine[3] = {-0.16666654936656829093f, 0.0083321776840043063953f, -0.00019517234372989690869f};
     static constexpr float cosine[3] = {0.041666646854759694904f, -0.0013887366917199196887f,
                                         0.000024438380220312748171f};
 };
@@ -57,8 +56,8 @@ FOURFOLD_INLINE Vec polynomial(const T* coefficients, int terms, Vec u) {
     return sum;
 }
 
-// Angles beyond the limit (no step that means anything has one) give NaN, never a wrong value. With HasLow, `low` is added
-// to the reduced angle: the rounding error of an angle that is itself a product.
+// Angles beyond the limit (no step that means anything has one) give NaN, never a wrong value. With HasLow, `low` is
+// added to the reduced angle: the rounding error of an angle that is itself a product.
 template <class T, int V, bool HasLow = false>
 FOURFOLD_INLINE void sincos(Lanes<T, V> angle, Lanes<T, V> low, Lanes<T, V>& cosine_minus_1, Lanes<T, V>& sine) {
     using K = SinCosConstants<T>;

@@ -185,8 +185,7 @@ Pool& pool() {
 
 // A forked child has the memory of the pool but none of its threads, and its mutex in whatever state another thread
 // left it: forget it and start afresh.
-const int fork_handler =
-    pthread_atfork(nullptr, nullptr, [] { current.store(nullptr, std::memory_order_release); });
+const int fork_handler = pthread_atfork(nullptr, nullptr, [] { current.store(nullptr, std::memory_order_release); });
 
 struct CloseAtExit {
     ~CloseAtExit() {

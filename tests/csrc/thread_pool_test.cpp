@@ -147,9 +147,8 @@ bool succeeds_in_child(Body body) {
 
 void fork_after_work() {
     CHECK(computes_correctly(3));
-    CHECK(succeeds_in_child([] {
-        return computes_correctly(3) && succeeds_in_child([] { return computes_correctly(2); });
-    }));
+    CHECK(succeeds_in_child(
+        [] { return computes_correctly(3) && succeeds_in_child([] { return computes_correctly(2); }); }));
     CHECK(computes_correctly(3));
 }
 

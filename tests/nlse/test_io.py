@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import xarray as xr
+
 from fourfold import errors
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.io import load

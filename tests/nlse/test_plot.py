@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from fourfold import errors
 from fourfold.nlse import plot
 from fourfold.nlse._conserved import Conserved
@@ -18,8 +21,6 @@ from fourfold.nlse.io import load
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solution import Solution, SolveStats
 from fourfold.nlse.solver import solve
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 GRID = Grid(n=64, length=20.0)
 EVEN = np.linspace(0, 1, 11)

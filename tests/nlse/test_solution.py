@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solution import Solution, SolveStats

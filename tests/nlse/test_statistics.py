@@ -5,17 +5,18 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
-import mpmath  # type: ignore[import-untyped]
+import mpmath
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fourfold import _threads
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fourfold
 from fourfold.nlse._recorder import EnsembleRecorder
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.statistics import EnsembleStatistics
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def random_fields(
@@ -171,12 +172,9 @@ def test_saved_times_stay_apart() -> None:
 def test_threads_change_no_bit() -> None:
     fields = random_fields(np.random.default_rng(10), 300, 1024)
     found = []
-    try:
-        for threads in (1, 2, 5):
-            _threads.set_num_threads(threads)
-            found.append(statistics_of(fields))
-    finally:
-        _threads.set_num_threads(None)
+    for threads in (1, 2, 5):
+        fourfold.set_num_threads(threads)
+        found.append(statistics_of(fields))
     for other in found[1:]:
         for name in ("mean_field", "mean_coefficients", "intensity_variance", "spectrum"):
             np.testing.assert_array_equal(getattr(found[0], name), getattr(other, name))

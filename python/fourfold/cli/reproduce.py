@@ -88,9 +88,7 @@ def _print_outcome(report: Report) -> None:
                 continue
             for check in experiment.section.checks:
                 if check.passed is False:
-                    stdout().print(
-                        f"          {check.name}: {check.measured:.3g}, required {check.requirement}",
-                        markup=False,
-                        soft_wrap=True,
-                    )
+                    name = f"{check.group}: {check.name}" if check.group else check.name
+                    line = f"{name}: {check.measured:.3g}, required {check.requirement}"
+                    stdout().print(f"          {line}", markup=False, soft_wrap=True)
     stdout().print(f"{passed} checks passed, {failed} failed, {crashed} crashed")

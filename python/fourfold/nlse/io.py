@@ -4,7 +4,7 @@ A file is the dataset of `Solution.to_xarray` with every complex variable ``name
 ``name_real`` and ``name_imag``. The attribute ``content_sha256`` covers all values and all global
 attributes, so that a damaged file is refused and never read as something else. Nothing is
 compressed: the mantissas of a computed field are nearly random, and deflate made files of solitons
-and of ensembles 18 % smaller (single precision 25 %) while writing 10 to 25 times slower.
+and of ensembles 18 % smaller (single precision 25 %) while writing 7 to 25 times slower.
 """
 
 from __future__ import annotations

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_METHODS", "METHODS", "Method", "get_method"]
+__all__ = [
+    "DEFAULT_METHODS",
+    "METHODS",
+    "PUBLISHED_ATOL",
+    "PUBLISHED_RTOL",
+    "Method",
+    "get_method",
+]
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,10 @@ METHODS: dict[str, Method] = _table(
 
 # In order of preference; the first one that keeps its full order on the problem is taken.
 DEFAULT_METHODS: tuple[str, ...] = ("rkn6_14a", "rkn4_6b")
+
+# What simple-idealized-1d-nlse runs with.
+PUBLISHED_RTOL = 1e-9
+PUBLISHED_ATOL = 1e-11
 
 
 def get_method(name: str) -> Method:

@@ -21,7 +21,13 @@ from fourfold.nlse._inputs import (
 from fourfold.nlse._keep import KeepFields, KeepStatistics
 from fourfold.nlse._kernel import StepFailure, Stepper
 from fourfold.nlse._progress import progress_bar
-from fourfold.nlse.methods import DEFAULT_METHODS, Method, get_method
+from fourfold.nlse.methods import (
+    DEFAULT_METHODS,
+    PUBLISHED_ATOL,
+    PUBLISHED_RTOL,
+    Method,
+    get_method,
+)
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solution import Solution, SolveStats
 
@@ -60,14 +66,16 @@ def solve(
     t : array_like (T,)
         Times to save, strictly increasing; the first is that of `psi0`.
     method : str, optional
-        One of `fourfold.nlse.METHODS`. Default: ``"rkn6_14a"`` where it keeps order 6, else
+        One of `fourfold.nlse.methods.METHODS`. Default: ``"rkn6_14a"`` where it keeps order 6, else
         ``"rkn4_6b"``.
     step : float, optional
         Fixed step: every interval between saved times is cut into the fewest equal steps that are
         not longer. Without it the steps adapt to `rtol` and `atol`.
     rtol, atol : float, optional
         Local error allowed in one step, ``rtol ||psi|| + atol sqrt(n)`` in the 2-norm. Default:
-        1e-8 and 1e-10 for complex128, 1e-5 and 1e-7 for complex64. Not together with `step`.
+        1e-8 and 1e-10 for complex128, 1e-5 and 1e-7 for complex64; those of the published solver,
+        1e-9 and 1e-11, for ``"published"``, where they count per Fourier coefficient. Not together
+        with `step`.
     dealias : {None, "two_thirds", "exponential"}
         Filter on the nonlinear term: none, the 2/3 rule, or ``exp(-36 (|k|/k_c)^36)`` with ``k_c =
         2 pi n / (3 L)``.
@@ -91,7 +99,7 @@ def solve(
     BlowUpError
         If the field stops being finite.
     StepSizeError
-        If the adaptive step falls to the smallest that moves the time.
+        If the adaptive step falls below 1e-8 of the whole time span.
         Both carry the time reached, the realisation and, as ``solution``, the states saved so far.
 
     Warns
@@ -232,7 +240,7 @@ def _error(
             solution=solution,
         )
     return StepSizeError(
-        f"the adaptive step became too small to move the time {where}. {kept} The field is about "
+        f"the adaptive step fell below 1e-8 of the time span {where}. {kept} The field is about "
         "to collapse or is not resolved: take a finer grid, looser tolerances or a fixed step.",
         time=reason.time,
         realisation=reason.realisation,
@@ -275,6 +283,9 @@ def _check_step_control(
             raise ValueError(
                 f"step must be given for method {method.name!r}, which does not adapt it"
             )
+        if method.name == "published":
+            rtol = PUBLISHED_RTOL if rtol is None else rtol
+            atol = PUBLISHED_ATOL if atol is None else atol
         return None, *check_tolerances(rtol, atol, field)
     if not method.fixed_step:
         raise ValueError(

@@ -43,8 +43,10 @@ def axes(
     return figure, flat
 
 
-def picture(figure: MatplotlibFigure, caption: str, *, dpi: int = 130) -> Figure:
+def picture(
+    figure: MatplotlibFigure, caption: str, *, dpi: int = 130, half_width: bool = False
+) -> Figure:
     """Return the figure as PNG with its caption."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", bbox_inches="tight")
-    return Figure(buffer.getvalue(), caption)
+    return Figure(buffer.getvalue(), caption, half_width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +45,8 @@ class Check:
         How the figure was measured.
     unit : str
         Unit of the figure, empty for a pure number.
+    group : str
+        Heading under which it stands with its neighbours; may be empty.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Check:
     passed: bool | None
     how: str
     unit: str = ""
+    group: str = ""
 
 
 def at_most(
@@ -119,7 +122,7 @@ def number(value: float) -> str:
 
 
 def measured(value: float) -> str:
-    """Return a measured figure with all its digits, three or four: ``2.940``, ``7.80e-7``, ``12``."""
+    """Return a measured figure with all its digits, three or four: ``2.940``, ``7.80e-7``."""
     if not math.isfinite(value) or float(value).is_integer():
         return number(value)
     if 1e-3 <= abs(value) < 1e3:
@@ -132,10 +135,11 @@ def measured(value: float) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture (PNG bytes) with its caption."""
+    """A picture (PNG bytes) with its caption; two of half width stand side by side."""
 
     png: bytes
     caption: str
+    half_width: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,10 @@ class Section:
     checks: list[Check] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+
+    def add(self, group: str, *checks: Check) -> None:
+        """Append checks under a heading."""
+        self.checks += [replace(check, group=group) for check in checks]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 
 from fourfold.reproduce.record import Check, Figure, Section, Table, measured
 from fourfold.reproduce.runner import Experiment, FamilyResult, Report
@@ -78,7 +79,8 @@ def _verdict(report: Report) -> str:
 
 
 def _failures(section: Section) -> str:
-    return "; ".join(check.name for check in section.checks if check.passed is False)
+    failed = [check for check in section.checks if check.passed is False]
+    return "; ".join(f"{c.group}: {c.name}" if c.group else c.name for c in failed)
 
 
 def _family(family: FamilyResult) -> str:
@@ -104,25 +106,32 @@ def _experiment(family: FamilyResult, experiment: Experiment) -> str:
         head
         + _paragraphs(section.text)
         + _checks(section.checks)
-        + "".join(_table(table) for table in section.tables)
-        + "".join(_figure(figure) for figure in section.figures)
+        + "".join(map(_table, section.tables))
+        + f'<div class="figures">\n{"".join(map(_figure, section.figures))}</div>\n'
         + foot
     )
 
 
 def _checks(checks: Iterable[Check]) -> str:
-    rows = "".join(
-        f'<tr class="{_row_class(check)}"><td>{_mark(check.passed)}</td>'
-        f'<td class="wide">{_inline(check.name)}<span class="how">{_inline(check.how)}</span></td>'
-        f'<td class="figure">{_measured(check)}</td><td>{_inline(check.reference)}</td>'
-        f'<td class="figure">{escape(check.requirement)}</td></tr>\n'
-        for check in checks
-    )
+    rows = ""
+    for group, members in groupby(checks, key=lambda check: check.group):
+        if group:
+            rows += f'<tr class="group"><th colspan="5">{_inline(group)}</th></tr>\n'
+        rows += "".join(map(_check, members))
     if not rows:
         return ""
     return (
         f'<div class="scroll"><table>\n<thead>{_CHECK_HEAD}</thead>\n<tbody>\n{rows}</tbody>\n'
         "</table></div>\n"
+    )
+
+
+def _check(check: Check) -> str:
+    return (
+        f'<tr class="{_row_class(check)}"><td>{_mark(check.passed)}</td>'
+        f'<td class="wide">{_inline(check.name)}<span class="how">{_inline(check.how)}</span></td>'
+        f'<td class="figure">{_measured(check)}</td><td>{_inline(check.reference)}</td>'
+        f'<td class="figure">{escape(check.requirement)}</td></tr>\n'
     )
 
 
@@ -147,11 +156,11 @@ def _table(table: Table) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    data = base64.b64encode(figure.png).decode("ascii")
-    caption = _inline(figure.caption)
+    source = "data:image/png;base64," + base64.b64encode(figure.png).decode("ascii")
+    width = "half" if figure.half_width else "full"
     return (
-        f'<figure><img alt="{escape(figure.caption)}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{caption}</figcaption></figure>\n"
+        f'<figure class="{width}"><img alt="{escape(figure.caption)}" src="{source}">\n'
+        f"<figcaption>{_inline(figure.caption)}</figcaption></figure>\n"
     )
 
 

@@ -78,6 +78,7 @@ def _check(check: Check) -> dict[str, Any]:
     if not math.isfinite(check.measured):
         value = str(check.measured)
     return {
+        "group": check.group,
         "name": check.name,
         "measured": value,
         "unit": check.unit,

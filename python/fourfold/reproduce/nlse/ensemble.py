@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,7 +29,7 @@ _POINTS = 1024
 _SEED = 20250911
 # 32 modes lie in the unstable band 0 < K < 2; the last of them exactly at its edge.
 _GRID = nlse.Grid(n=_POINTS, length=32 * np.pi)
-_FAINT = 1e-6
+_FAINT = 1e-9
 _STRONG = 1e-2
 # The stretch of time over which growth is measured.
 _FROM, _TO = 4.0, 8.0
@@ -39,7 +41,7 @@ def run(context: Context) -> Section:
         f"{_REALISATIONS} realisations of the plane wave ψ = 1 on {_POINTS} points, L = 32π, each "
         f"with white noise of its own (seed {_SEED}). A modulation of wavenumber K grows as "
         "exp(σt) with σ = ½ K √(4 − K²).\n\n"
-        f"Linear stage: noise of relative size 1e-6 up to t = {_TO:g}, where it is still small. The "
+        f"Linear stage: noise of relative size 1e-9 up to t = {_TO:g}, where it is still small. The "
         "real part u of ψ e^{−it} − 1 obeys u″ = σ²u mode by mode, which gives two measurements. "
         "(1) As in a laboratory: half the logarithmic slope of the ensemble's spectrum "
         f"⟨|u_K|²⟩ between t = {_FROM:g} and {_TO:g}, with its standard error by jackknife over "
@@ -64,7 +66,8 @@ def _linear_stage(context: Context, section: Section) -> None:
     context.say("linear stage")
     problem = nlse.Problem(_GRID)
     times = np.array([0.0, _FROM, (_FROM + _TO) / 2, _TO])
-    solution = nlse.solve(problem, _ensemble(_FAINT), times, rtol=1e-10, atol=1e-12)
+    # A fixed step: tolerances would only see the plane wave, which every splitting follows exactly.
+    solution = nlse.solve(problem, _ensemble(_FAINT), times, method="rkn6_14a", step=0.025)
     turned = solution.psi * np.exp(-1j * times)[:, None, None]
     # rfft of the real part joins K and -K: u_{-K} = u_K*.
     u = np.fft.rfft(turned.real - 1, axis=-1, norm="forward")
@@ -87,7 +90,7 @@ def _linear_stage(context: Context, section: Section) -> None:
         at_most(
             "(1) gain from the spectrum, farthest from linear theory",
             float(np.max(np.abs(slope - expected))),
-            0.02,
+            2e-3,
             f"max over the {len(k)} unstable modes; the mean standard error is "
             f"{float(np.mean(deviation)):.1g}",
             reference="0",
@@ -120,6 +123,7 @@ def _linear_stage(context: Context, section: Section) -> None:
             relative_change(solution.mass, solution.mass[0]),
             1e-11,
             "max over times and realisations of |M(t)/M(0) − 1|, linear stage",
+            reference="0",
         ),
     ]
     _draw_gain(section, k, slope, deviation, expected, measured)
@@ -208,12 +212,15 @@ def _nonlinear_stage(context: Context, section: Section) -> None:
     problem = nlse.Problem(_GRID)
     psi0 = _ensemble(_STRONG)
     t = np.linspace(0.0, end, 81)
-    tolerance = {"rtol": 1e-8, "atol": 1e-10}
-    solution = nlse.solve(problem, psi0, t, store="statistics", **tolerance)
+    rtol = {"quick": 1e-6, "default": 1e-7, "full": 1e-8}[context.effort]
+    # The noise fills the spectrum up to the grid's largest wavenumber. The sixth-order splittings
+    # keep their order on resolved fields only; this one is the cheapest here for its energy drift.
+    solve = partial(nlse.solve, problem, method="rkn4_6b", rtol=rtol, atol=rtol / 100)
+    solution = solve(psi0, t, store="statistics")
     statistics = solution.statistics
     assert statistics is not None
-    alone = nlse.solve(problem, psi0[100], t[:11], **tolerance)
-    together = nlse.solve(problem, psi0[99:102], t[:11], **tolerance)
+    alone = solve(psi0[100], t[:6])
+    together = solve(psi0[99:102], t[:6])
 
     coherence = statistics.coherence
     mean_coherence = coherence.mean(axis=-1)
@@ -224,12 +231,14 @@ def _nonlinear_stage(context: Context, section: Section) -> None:
             relative_change(solution.mass, solution.mass[0]),
             1e-11,
             f"up to t = {end:g}, max over 81 times and {_REALISATIONS} realisations",
+            reference="0",
         ),
         at_most(
             "nonlinear stage: energy drift, worst realisation",
             relative_change(solution.energy, solution.energy[0]),
-            1e-6,
-            "`rtol = 1e-8`, same maximum",
+            1e-5,
+            f"`{solution.stats.method}`, `rtol = {rtol:.0e}`, same maximum",
+            reference="0",
         ),
         close_to(
             "coherence at t = 0",
