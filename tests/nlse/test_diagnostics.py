@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fourfold import nlse
-from fourfold.nlse import diagnostics
 from scipy.special import iv
 
+from fourfold import nlse
+from fourfold.nlse import diagnostics
 from tests.nlse.reference import integrate
 
 

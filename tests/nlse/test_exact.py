@@ -8,10 +8,10 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
-from fourfold import nlse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fourfold import nlse
 from tests.nlse.reference import integrate
 
 # A formula of the line: psi(x, t) in arbitrary precision.

@@ -7,9 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
-from fourfold import nlse
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fourfold import nlse
 
 
 def smooth(n: int) -> bool:

@@ -6,15 +6,20 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-import fourfold
 import numpy as np
 import pytest
+
+import fourfold
 from fourfold import _core, nlse
 from fourfold.nlse.methods import METHODS
 
+SetThreads = Callable[[int | None], None]
 FIXED = [name for name, method in METHODS.items() if method.fixed_step]
 
 GRID = nlse.Grid(n=192, length=20.0)
@@ -25,15 +30,13 @@ def ensemble(batch: int, dtype: str = "complex128") -> np.ndarray:
     return np.asarray(nlse.add_noise(background, relative=0.1, rng=11))
 
 
-def run(psi0: np.ndarray, method: str, **options: float) -> np.ndarray:
+def run(psi0: np.ndarray, method: str, **options: Any) -> np.ndarray:
     problem = nlse.Problem(GRID, potential=0.1 * np.cos(2 * np.pi * GRID.x / 20))
-    return np.asarray(
-        nlse.solve(problem, psi0, [0.0, 0.3, 0.7], method=method, **options).psi
-    )
+    return np.asarray(nlse.solve(problem, psi0, [0.0, 0.3, 0.7], method=method, **options).psi)
 
 
 @pytest.fixture
-def threads():  # type: ignore[no-untyped-def]
+def threads() -> Iterator[SetThreads]:
     yield fourfold.set_num_threads
     fourfold.set_num_threads(None)
 
@@ -41,8 +44,8 @@ def threads():  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 @pytest.mark.parametrize("method", FIXED)
 def test_bits_do_not_depend_on_threads_or_batch(
-    method: str, dtype: str, threads
-) -> None:  # type: ignore[no-untyped-def]
+    method: str, dtype: str, threads: SetThreads
+) -> None:
     psi0 = ensemble(7, dtype)
     options: list[dict[str, float]] = [{"step": 0.01}]
     if METHODS[method].adaptive:
@@ -96,13 +99,13 @@ def test_levels_agree(tmp_path: Path) -> None:
             )
 
 
-def _child(connection) -> None:  # type: ignore[no-untyped-def]
+def _child(connection: Connection) -> None:
     connection.send_bytes(run(ensemble(8), "strang", step=0.01).tobytes())
     connection.close()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_solves(threads) -> None:  # type: ignore[no-untyped-def]
+def test_a_forked_child_solves(threads: SetThreads) -> None:
     threads(2)
     here = run(ensemble(8), "strang", step=0.01)
     context = multiprocessing.get_context("fork")
@@ -115,7 +118,7 @@ def test_a_forked_child_solves(threads) -> None:  # type: ignore[no-untyped-def]
     assert child.exitcode == 0
 
 
-def test_several_python_threads_solve_at_once(threads) -> None:  # type: ignore[no-untyped-def]
+def test_several_python_threads_solve_at_once(threads: SetThreads) -> None:
     threads(2)
     psi0 = ensemble(6)
     expected = run(psi0, "rkn4_6b", step=0.005)

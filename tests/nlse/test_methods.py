@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fourfold import nlse
 from fourfold.nlse.methods import METHODS
-
 from tests.nlse.reference import integrate
 
 DATA = Path(__file__).parents[1] / "data"
 FIXED = [name for name, method in METHODS.items() if method.fixed_step]
-ADAPTIVE = [
-    name for name, method in METHODS.items() if method.adaptive and name != "published"
-]
+ADAPTIVE = [name for name, method in METHODS.items() if method.adaptive and name != "published"]
 
 LENGTH = 12.0
 FUNDAMENTAL = 2 * np.pi / LENGTH
@@ -48,7 +46,7 @@ TERMS: dict[str, dict[str, Any]] = {
 def truth(terms: str, t: float, grid: nlse.Grid = GRID) -> np.ndarray:
     given = TERMS[terms]
     zero = np.zeros_like
-    return integrate(
+    final: np.ndarray = integrate(
         smooth(grid.x),
         [0.0, t],
         length=grid.length,
@@ -57,6 +55,7 @@ def truth(terms: str, t: float, grid: nlse.Grid = GRID) -> np.ndarray:
         potential=given.get("potential", zero)(grid.x),
         loss=given.get("loss", zero)(grid.x),
     )[-1]
+    return final
 
 
 # Two numbers of steps over the unit of time: in the asymptotic regime, and clear of round-off.
@@ -84,9 +83,7 @@ def test_order_of_convergence(method: str, terms: str) -> None:
     exact = truth(terms, 1.0, grid)
     errors = []
     for count in STEPS[method]:
-        sol = nlse.solve(
-            problem, smooth(grid.x), [0.0, 1.0], method=method, step=1.0 / count
-        )
+        sol = nlse.solve(problem, smooth(grid.x), [0.0, 1.0], method=method, step=1.0 / count)
         errors.append(np.abs(sol.psi[-1] - exact).max())
     assert errors[-1] > 1e-12, "the error is round-off: no order to see"
     found = np.log(errors[0] / errors[1]) / np.log(STEPS[method][1] / STEPS[method][0])
@@ -106,9 +103,7 @@ def test_adaptive_steps_keep_their_tolerance(method: str, terms: str) -> None:
     exact = truth(terms, 1.0)
     size = np.linalg.norm(exact)
     for rtol in (1e-4, 1e-6, 1e-8) if method != "strang" else (1e-4, 1e-6):
-        sol = nlse.solve(
-            problem, SMOOTH, [0.0, 0.37, 1.0], method=method, rtol=rtol, atol=0.0
-        )
+        sol = nlse.solve(problem, SMOOTH, [0.0, 0.37, 1.0], method=method, rtol=rtol, atol=0.0)
         # Local errors add up over the steps.
         assert np.linalg.norm(sol.psi[-1] - exact) / size < 3 * rtol * sol.stats.steps
         assert sol.stats.steps < 60_000
@@ -187,9 +182,7 @@ def test_time_reversal_returns_the_soliton() -> None:
     problem = nlse.Problem(grid)
     there = nlse.solve(problem, psi0, [0.0, 20.0], method="rkn6_14a", step=0.002)
     assert there.stats.steps == 10_000
-    back = nlse.solve(
-        problem, there.psi[-1].conj(), [0.0, 20.0], method="rkn6_14a", step=0.002
-    )
+    back = nlse.solve(problem, there.psi[-1].conj(), [0.0, 20.0], method="rkn6_14a", step=0.002)
     assert np.abs(back.psi[-1].conj() - psi0).max() < 1e-9
 
 
@@ -224,9 +217,7 @@ def test_scale_symmetry(method: str) -> None:
     """psi -> s psi(s x, s^2 t) maps steps on steps: equal to rounding, not only to the error."""
     s = 2.0
     small = nlse.Grid(n=GRID.n, length=GRID.length / s)
-    first = nlse.solve(
-        nlse.Problem(GRID), SMOOTH, [0.0, 1.0], method=method, step=0.01
-    ).psi[-1]
+    first = nlse.solve(nlse.Problem(GRID), SMOOTH, [0.0, 1.0], method=method, step=0.01).psi[-1]
     second = nlse.solve(
         nlse.Problem(small),
         s * SMOOTH,
@@ -239,24 +230,18 @@ def test_scale_symmetry(method: str) -> None:
 
 @pytest.mark.parametrize("dealias", ["two_thirds", "exponential"])
 @pytest.mark.parametrize("method", FIXED)
-def test_dealiasing_removes_the_upper_third_and_nothing_else(
-    method: str, dealias: str
-) -> None:
+def test_dealiasing_removes_the_upper_third_and_nothing_else(method: str, dealias: str) -> None:
     grid = nlse.Grid(n=192, length=12.0)
     psi0 = np.exp(0.5j * np.sin(2 * np.pi * grid.x / 12)) * (
         1 + 0.2 * np.cos(2 * np.pi * grid.x / 12)
     )
     options: Any = {"method": method, "step": 0.002}
     plain = nlse.solve(nlse.Problem(grid), psi0, [0.0, 0.2], **options).psi[-1]
-    filtered = nlse.solve(
-        nlse.Problem(grid), psi0, [0.0, 0.2], dealias=dealias, **options
-    ).psi[-1]
+    filtered = nlse.solve(nlse.Problem(grid), psi0, [0.0, 0.2], dealias=dealias, **options).psi[-1]
     assert np.abs(filtered - plain).max() < 1e-12  # resolved: the filter meets nothing
     rng = np.random.default_rng(5)
     rough = psi0 + 1e-3 * (rng.standard_normal(192) + 1j * rng.standard_normal(192))
-    out = nlse.solve(
-        nlse.Problem(grid), rough, [0.0, 0.2], dealias=dealias, **options
-    ).psi[-1]
+    out = nlse.solve(nlse.Problem(grid), rough, [0.0, 0.2], dealias=dealias, **options).psi[-1]
     upper = np.abs(np.fft.fft(out))[np.abs(grid.k) > 0.9 * np.pi / grid.dx]
     before = np.abs(np.fft.fft(rough))[np.abs(grid.k) > 0.9 * np.pi / grid.dx]
     if METHODS[method].name in ("rk4ip", "etdrk4", "dop853"):
@@ -270,12 +255,8 @@ def test_dealiasing_removes_the_upper_third_and_nothing_else(
 def test_float32_follows_float64() -> None:
     psi = SMOOTH.astype(np.complex64)
     for method in FIXED:
-        wide = nlse.solve(
-            nlse.Problem(GRID), SMOOTH, [0.0, 1.0], method=method, step=0.01
-        ).psi[-1]
-        narrow = nlse.solve(
-            nlse.Problem(GRID), psi, [0.0, 1.0], method=method, step=0.01
-        ).psi[-1]
+        wide = nlse.solve(nlse.Problem(GRID), SMOOTH, [0.0, 1.0], method=method, step=0.01).psi[-1]
+        narrow = nlse.solve(nlse.Problem(GRID), psi, [0.0, 1.0], method=method, step=0.01).psi[-1]
         assert narrow.dtype == np.complex64
         assert np.abs(narrow - wide).max() < 1e-4, method
 
@@ -284,9 +265,7 @@ def test_float32_follows_float64() -> None:
 @pytest.mark.parametrize("n", [15, 30, 64, 120, 250, 480])
 def test_every_lane_count_gives_the_same_answer(method: str, n: int) -> None:
     grid = nlse.Grid(n=n, length=6.0)
-    psi0 = np.exp(1j * np.cos(2 * np.pi * grid.x / 6)) * (
-        1 + 0.3 * np.sin(2 * np.pi * grid.x / 6)
-    )
+    psi0 = np.exp(1j * np.cos(2 * np.pi * grid.x / 6)) * (1 + 0.3 * np.sin(2 * np.pi * grid.x / 6))
     exact = integrate(psi0, [0.0, 0.2], length=6.0)[-1]
     sol = nlse.solve(nlse.Problem(grid), psi0, [0.0, 0.2], method=method, step=2e-4)
     assert np.abs(sol.psi[-1] - exact).max() < (1e-6 if method == "strang" else 1e-10)
@@ -313,8 +292,6 @@ def test_each_realisation_has_its_own_coefficients() -> None:
         if batch is None:
             continue
         for i in range(3):
-            problem = nlse.Problem(
-                GRID, nonlinearity=g[i], potential=potential[i], loss=loss[i]
-            )
+            problem = nlse.Problem(GRID, nonlinearity=g[i], potential=potential[i], loss=loss[i])
             alone = nlse.solve(problem, psi0[i], [0.0, 0.5], method=method, step=0.05)
             assert np.array_equal(batch.psi[:, i], alone.psi), method

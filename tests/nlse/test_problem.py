@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fourfold import nlse
 
+from fourfold import nlse
 from tests.nlse.reference import integrate
 
 GRID = nlse.Grid(24, 6.0)

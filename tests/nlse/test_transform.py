@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.fft
-from fourfold import _core
-from fourfold.nlse import Grid
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fourfold import _core
+from fourfold.nlse import Grid
 
 
 def smooth_lengths(limit: int) -> list[int]:
@@ -22,11 +23,7 @@ def smooth_lengths(limit: int) -> list[int]:
 
 
 def transform(z: np.ndarray, inverse: bool) -> np.ndarray:
-    function = (
-        _core.nlse.fft_complex64
-        if z.dtype == np.complex64
-        else _core.nlse.fft_complex128
-    )
+    function = _core.nlse.fft_complex64 if z.dtype == np.complex64 else _core.nlse.fft_complex128
     out = np.full_like(z, np.nan)
     n = z.shape[-1]
     function(z.ctypes.data, out.ctypes.data, n, z.size // n, inverse)

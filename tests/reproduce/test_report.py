@@ -224,7 +224,24 @@ def test_ctrl_c_keeps_the_older_report(tmp_path: Path, monkeypatch: pytest.Monke
     def stop(_: Context) -> Section:
         raise KeyboardInterrupt
 
-    families(monkeypatch, one=(("Stops", stop),))
+    families(monkeypatch, one=(("Good things", good), ("Stops", stop)))
+    (tmp_path / "data" / "one" / "kept.txt").write_text("of the older report")
     result = CliRunner().invoke(app, ["reproduce", "-o", str(tmp_path)])
     assert result.exit_code == 130
     assert (tmp_path / "index.html").read_text(encoding="utf-8") == before
+    assert (tmp_path / "data" / "one" / "kept.txt").read_text() == "of the older report"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "data",
+        "index.html",
+        "results.json",
+    ]
+
+
+def test_other_files_in_the_folder_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "precious.txt").write_text("mine")
+    families(monkeypatch, one=(("Good things", good),))
+    reproduce(tmp_path)
+    assert (tmp_path / "data" / "precious.txt").read_text() == "mine"

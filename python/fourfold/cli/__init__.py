@@ -1,10 +1,15 @@
-"""The ``fourfold`` command. Nothing here computes: commands read, check, call a family and write."""
+"""The ``fourfold`` command: reads, checks, calls a family, writes. Nothing here computes."""
+
+import sys
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the ``fourfold`` command (the entry point that the installed script calls)."""
-    from fourfold.cli.app import app
+    try:
+        from fourfold.cli.app import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # while the command was still being loaded
+        sys.exit(130)

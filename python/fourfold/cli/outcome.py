@@ -46,7 +46,7 @@ class Refusal(Exception):
 
 
 def require(packages: Sequence[str], extra: str, purpose: str) -> None:
-    """Raise `MissingExtraError` (exit status 2, with the pip line) unless the packages are there."""
+    """Raise `MissingExtraError` (status 2, with the pip line) unless the packages are there."""
     for package in packages:
         if find_spec(package) is None:
             raise MissingExtraError(extra, package, purpose)

@@ -10,7 +10,7 @@ from fourfold.cli.console import stderr
 
 @contextmanager
 def progress_line() -> Iterator[Callable[[str, float], None]]:
-    """Give a function that shows a line and the share done: a bar on a terminal, else plain lines."""
+    """Give a function that shows a line and the share done: a bar on a terminal, else lines."""
     console = stderr()
     if not console.is_terminal:
         shown = ""

@@ -39,6 +39,7 @@ def reproduce(
         require(["matplotlib"], "plot", "fourfold reproduce")
 
         from fourfold.cli.progress import progress_line
+        from fourfold.cli.staging import staged
         from fourfold.reproduce.runner import FAMILIES, run
         from fourfold.reproduce.write import write
 
@@ -50,11 +51,16 @@ def reproduce(
         )
         names = list(dict.fromkeys(family or FAMILIES))
         effort: Effort = "quick" if quick else "full" if full else "default"
-        with progress_line() as say:
-            report = run(names, effort, output / "data", say)
-        index = write(report, output)
+        files: list[str] = []
+        with staged(output, files) as temporary:
+            with progress_line() as say:
+                report = run(names, effort, temporary / "data", say)
+            write(report, temporary)
+            # The page last: it is complete when it is there.
+            found = sorted(temporary.rglob("*"), key=lambda path: path.name == "index.html")
+            files += [str(path.relative_to(temporary)) for path in found if path.is_file()]
         _print_outcome(report)
-        stdout().print(f"report: {index}", soft_wrap=True)
+        stdout().print(f"report: {output / 'index.html'}", soft_wrap=True)
         if not report.passed:
             raise typer.Exit(FAILED)
 
@@ -76,7 +82,8 @@ def _print_outcome(report: Report) -> None:
     passed, failed, crashed = report.count()
     for result in report.families:
         if result.crash is not None:
-            stderr().print(f"[red]crashed[/] {result.name}\n{result.crash}", markup=True)
+            stdout().print(f"[red]FAILED[/]  {result.name}: could not be loaded")
+            stderr().print(result.crash, markup=False)
         for experiment in result.experiments:
             word = "[green]passed[/]" if experiment.passed else "[red]FAILED[/]"
             stdout().print(

@@ -65,8 +65,8 @@ def read(path: Path) -> str:
 def override(keys: dict[str, Any], options: Sequence[str]) -> tuple[str, ...]:
     """Apply ``key=value`` options to the nested mapping in place; return the dotted keys.
 
-    The value is read as TOML (``1e-9``, ``true``, ``[1.0, 2.0]``, ``{2 = 0.5}``, ``"text"``); what is
-    not TOML is taken as text, so that ``solver.method=strang`` needs no quotes.
+    The value is read as TOML (``1e-9``, ``true``, ``[1.0, 2.0]``, ``{2 = 0.5}``, ``"text"``); what
+    is not TOML is taken as text, so that ``solver.method=strang`` needs no quotes.
     """
     problems = []
     changed = []

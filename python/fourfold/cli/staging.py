@@ -33,12 +33,13 @@ def refuse_existing(folder: Path, names: Sequence[str], *, overwrite: bool) -> N
 
 @contextmanager
 def staged(folder: Path, names: Sequence[str], *, stale: Sequence[str] = ()) -> Iterator[Path]:
-    """Give a temporary folder inside ``folder``; the files ``names`` move up when the block ends well.
+    """Give a temporary folder inside ``folder``; when the block ends well, ``names`` move up.
 
     The temporary folder lies on the same file system, so that each move is one atomic rename; they
-    are made in the order of ``names``. The files ``stale`` of an earlier run are removed then. If the
-    block raises (Ctrl-C included) the temporary folder is removed, and ``folder`` too if this run
-    made it: nothing half-written stays.
+    are made in the order of ``names`` (which may lie in subfolders, and is read when the block has
+    ended). The files ``stale`` of an earlier run are removed then. If
+    the block raises (Ctrl-C included) the temporary folder is removed, and ``folder`` too if this
+    run made it: nothing half-written stays.
     """
     made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,6 +49,7 @@ def staged(folder: Path, names: Sequence[str], *, stale: Sequence[str] = ()) -> 
         for name in stale:
             (folder / name).unlink(missing_ok=True)
         for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(temporary / name, folder / name)
     except BaseException:
         shutil.rmtree(temporary)
@@ -55,4 +57,4 @@ def staged(folder: Path, names: Sequence[str], *, stale: Sequence[str] = ()) -> 
             if not any(parent.iterdir()):
                 parent.rmdir()
         raise
-    temporary.rmdir()
+    shutil.rmtree(temporary)

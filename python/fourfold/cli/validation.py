@@ -28,7 +28,7 @@ def validate(model: type[M], run: RunFile) -> M:
 
 
 def one_of(*names: str) -> Callable[[Any], str]:
-    """Return a check that a value is one of ``names``; else a ValueError with the nearest of them."""
+    """Return a check that a value is one of ``names``; the ValueError names the nearest."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in names:

@@ -88,7 +88,9 @@ def add_noise(
 def _generator(rng: np.random.Generator | int | np.integer[Any]) -> np.random.Generator:
     if isinstance(rng, np.random.Generator):
         return rng
-    if isinstance(rng, (int, np.integer)) and type(rng) is not bool:
+    if isinstance(rng, (int, np.integer)):
+        if isinstance(rng, bool):
+            raise TypeError(f"rng must be a numpy.random.Generator or an integer seed, got {rng!r}")
         if rng < 0:
             raise ValueError(f"rng must not be negative when it is a seed, got {rng}")
         return np.random.default_rng(int(rng))

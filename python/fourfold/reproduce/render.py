@@ -17,7 +17,7 @@ __all__ = ["page"]
 _COMMAND = {"quick": "fourfold reproduce --quick", "default": "fourfold reproduce"}
 _CHECK_HEAD = (
     '<tr><th></th><th>quantity, and how it is measured</th><th class="figure">measured</th>'
-    '<th>true or published</th><th class="figure">required</th></tr>'
+    '<th class="line">true or published</th><th class="figure">required</th></tr>'
 )
 
 
@@ -150,7 +150,7 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     return (
-        f'<div class="scroll"><table>\n<caption>{_inline(table.caption)}</caption>\n'
+        f'<div class="scroll"><table class="data">\n<caption>{_inline(table.caption)}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
     )
 

@@ -94,8 +94,8 @@ def run(
 
     Notes
     -----
-    An exception in an experiment is kept with its traceback and the next one runs; KeyboardInterrupt
-    and SystemExit go through.
+    An exception in an experiment is kept with its traceback and the next one runs;
+    KeyboardInterrupt and SystemExit go through.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     clock = time.perf_counter()

@@ -1,11 +1,9 @@
-"""Writing a report: ``index.html`` and ``results.json``, each under a temporary name first."""
+"""Writing a report: ``index.html`` for people and ``results.json`` for programs."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,11 @@ __all__ = ["FORMAT", "results", "write"]
 FORMAT = 1
 
 
-def write(report: Report, folder: Path) -> Path:
-    """Write the report into ``folder`` (replacing an older one); return the path of the page."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write(report: Report, folder: Path) -> None:
+    """Write the two files of the report into ``folder``."""
     text = json.dumps(results(report), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    _replace(folder / "results.json", text)
-    index = folder / "index.html"
-    _replace(index, page(report))
-    return index
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    (folder / "index.html").write_text(page(report), encoding="utf-8")
 
 
 def results(report: Report) -> dict[str, Any]:
@@ -87,15 +82,3 @@ def _check(check: Check) -> dict[str, Any]:
         "passed": check.passed,
         "how": check.how,
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)  # mkstemp makes files that only their owner reads
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -108,7 +108,9 @@ def write(
     """
     names = output_names(config, name)
     stale = [figure for figure in _figure_names(name) if figure not in names]
-    with staged(folder, names, stale=stale) as temporary:
+    # A field about to blow up may be finite and its energy not; the summary then has no figure for it.
+    overflow_is_fine = np.errstate(over="ignore", invalid="ignore")
+    with staged(folder, names, stale=stale) as temporary, overflow_is_fine:
         data = temporary / f"{name}.nc"
         outcome.solution.save(data)
         solution = nlse.load(data)
@@ -160,7 +162,8 @@ def _change(values: Any, scale: Any) -> float | None:
     scale = np.abs(scale)
     if not np.all(scale > 0):
         return None
-    return float(np.max(np.abs(values - values[0]) / scale))
+    change = float(np.max(np.abs(values - values[0]) / scale))
+    return change if np.isfinite(change) else None
 
 
 def _error(config: RunConfig, solution: nlse.Solution) -> float | None:
@@ -205,7 +208,7 @@ def _refuse_too_large(config: RunConfig, run: RunFile) -> None:
     if needed > memory:
         message = (
             f"{kept} saved times of {config.ensemble.size} x {config.grid.n} points need "
-            f"{needed / 1e9:.1f} GB, this machine has {memory / 1e9:.1f} GB; take fewer time.saves, "
-            "or ensemble.keep = 'statistics'"
+            f"{needed / 1e9:.1f} GB, this machine has {memory / 1e9:.1f} GB; take fewer "
+            "time.saves, or ensemble.keep = 'statistics'"
         )
         raise Refusal([Problem(run.name, "(size)", message)])

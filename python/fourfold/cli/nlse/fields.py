@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Beyond these the numbers are surely slips of the hand; they also keep the arithmetic far from overflow.
+# Beyond it a number is surely a slip of the hand; it also keeps the arithmetic far from overflow.
 _HUGE = 1e12
 
 Real = Annotated[float, Field(ge=-_HUGE, le=_HUGE, description="a number")]

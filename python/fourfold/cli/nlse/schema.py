@@ -48,7 +48,7 @@ class GridTable(Table):
 
 
 class TimeTable(Table):
-    """The saved times: ``saves`` of them, evenly spaced from ``start`` to ``end``, both included."""
+    """The saved times: ``saves`` of them, evenly spaced, ``start`` and ``end`` included."""
 
     start: Real = 0.0
     end: Real
@@ -201,7 +201,7 @@ class RunConfig(Table):
         same = self.noise.relative == 0 and not isinstance(self.initial, FromFile)
         if self.ensemble.size > 1 and same:
             raise ValueError(
-                f"ensemble.size = {self.ensemble.size} with noise.relative = 0 would compute the same "
-                "run again and again; set noise.relative"
+                f"ensemble.size = {self.ensemble.size} with noise.relative = 0 would compute the "
+                "same run again and again; set noise.relative"
             )
         return self

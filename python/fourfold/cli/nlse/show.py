@@ -44,4 +44,4 @@ def show_summary(console: Console, summary: dict[str, Any], folder: Path) -> Non
 
 
 def _number(value: float | None, kind: str) -> str:
-    return "not defined (it starts at 0)" if value is None else f"{value:.2e} ({kind})"
+    return "not defined" if value is None else f"{value:.2e} ({kind})"

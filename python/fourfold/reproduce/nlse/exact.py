@@ -126,14 +126,16 @@ def _truths() -> list[_Truth]:
     ]
 
 
+_TEXT = """
+Each solution starts from its closed form and is compared with it at 101 times. The checks use the
+default method at `rtol = 1e-11`; the table shows what the default tolerance gives. The bound of
+each is set by what keeps the comparison from going lower, which its line names.
+"""
+
+
 def run(context: Context) -> Section:
     """Follow every closed form with the default method."""
-    section = Section(
-        "Each solution starts from its closed form and is compared with it at 101 times. The checks "
-        "use the default method at `rtol = 1e-11`; the table shows what the default tolerance gives. "
-        "The bound of each is set by what keeps the comparison from going lower, which the line "
-        "names."
-    )
+    section = Section(_TEXT)
     rows: list[tuple[str, ...]] = []
     figure, (axis,) = axes(height=3.8)
     for truth in _truths():
@@ -172,7 +174,7 @@ def run(context: Context) -> Section:
     axis.legend(frameon=False, fontsize=8, ncols=2)
     section.tables.append(
         Table(
-            "Default method at two tolerances: error, steps taken, and mass drift at the tighter one.",
+            "Default method at two tolerances: error and steps, and mass drift at the tighter one.",
             (
                 "solution",
                 "error, default",

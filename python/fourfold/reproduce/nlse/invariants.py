@@ -12,14 +12,16 @@ from fourfold.reproduce.record import Context, Section, at_most
 __all__ = ["run"]
 
 
+_TEXT = """
+The equation keeps mass, momentum and energy, runs backwards under ψ → ψ*, and maps onto itself in
+a moving frame and under ψ(x, t) → s ψ(s x, s² t). None of it is enforced: nothing is projected or
+renormalised, so what is seen here is the method and round-off.
+"""
+
+
 def run(context: Context) -> Section:
     """Run the soliton for long, back in time, in a moving frame and on another scale."""
-    section = Section(
-        "The equation keeps mass, momentum and energy, runs backwards under ψ → ψ*, and maps onto "
-        "itself in a moving frame and under ψ(x, t) → s ψ(s x, s² t). None of it is enforced: "
-        "nothing is projected or renormalised, so what is seen here is the method and round-off. "
-        "Momentum and energy use spectral derivatives."
-    )
+    section = Section(_TEXT)
     _many_steps(context, section)
     _time_reversal(context, section)
     _symmetries(context, section)

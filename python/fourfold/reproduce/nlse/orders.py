@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 from fourfold import nlse
 from fourfold.reproduce.charts import COLOURS, axes, picture
 from fourfold.reproduce.nlse.ladder import FIXED_STEP, FLOOR, climb
-from fourfold.reproduce.record import Context, Section, at_least
+from fourfold.reproduce.record import Context, Section, at_least, number
 
 __all__ = ["run"]
 
@@ -36,16 +36,16 @@ _EQUATIONS = (
 )
 
 _TEXT = f"""
-A soliton (A = 1, v = ½, N = 384, L = 60, T = {_END:g}) is solved with steps that shrink by √2. The
-order is the slope of a straight line through log error against log step, over the finest factor of
-four in the step whose errors are clear of round-off (above ten times the least error seen, and above
-{FLOOR:.0e}). The truth of the plain equation is the closed form; with loss or third-order dispersion
-it is SciPy's own DOP853 on the interaction picture at `rtol = 3e-14`.
+A soliton (A = 1, v = ½, N = 384, L = 60, T = {_END:g}) is solved with steps that shrink by √2.
+The order is the slope of a straight line through log error against log step, over the finest
+factor of four in the step whose errors are clear of round-off (above ten times the least error
+seen, and above {number(FLOOR)}). The truth of the plain equation is the closed form; with loss or
+third-order dispersion it is SciPy's own DOP853 on the interaction picture at `rtol = 3e-14`.
 
-A method passes with at least four fifths of its claimed order. More is no fault: while the highest
-waves leave resonance with the step, the error of the splittings falls faster than their order for a
-while. The sixth-order Nyström splittings are claimed to keep order 4 with loss or third-order
-dispersion. Method `published` chooses its own steps and has no order to fit.
+A method passes with at least four fifths of its claimed order. More is no fault: while the
+highest waves leave resonance with the step, the error of the splittings falls faster than their
+order for a while. The sixth-order Nyström splittings are claimed to keep order 4 with loss or
+third-order dispersion. Method `published` chooses its own steps and has no order to fit.
 """
 
 
@@ -93,7 +93,7 @@ def run(context: Context) -> Section:
 
 
 def _by_scipy(problem: nlse.Problem, psi0: Complex, end: float) -> Complex:
-    """Return psi(end) by SciPy's DOP853 on ``a = exp(i omega t) c``, with nothing of ours but omega."""
+    """Return psi(end) by SciPy's DOP853 on ``exp(i omega t) c``: of ours it takes omega alone."""
     omega = problem.omega
     loss = 0.0 if problem.loss is None else problem.loss
 

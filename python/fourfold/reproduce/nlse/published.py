@@ -53,23 +53,23 @@ _FILES = ("single_soliton", "breather")
 _BOUND = 2e-9
 
 _TEXT = """
-simple-idealized-1d-nlse (arXiv 2509.05901) follows N = 512 Fourier modes on L = 50 from t = 0 to 20
-by DOP853 with a spectral filter inside the right-hand side. Method `published` is that scheme, filter
-included, and has to give the published states, here at 5 of their 100 times: those of
+simple-idealized-1d-nlse (arXiv 2509.05901) follows N = 512 Fourier modes on L = 50 from t = 0 to
+20 by DOP853 with a spectral filter inside the right-hand side. Method `published` is that scheme,
+filter included, and has to give the published states, here at 5 of their 100 times: those of
 `single_soliton` and `breather` from the authors' files, those of the other two from the authors'
 program. The filter clips the tails of the spectrum: that scheme solves a slightly different
 equation, and its distance from the truth stays whatever its tolerance, most where noise fills the
 spectrum.
 
-The default method solves the equation itself, on the published grid. Its truth there is `dop853` at
-`rtol = 1e-13`, a scheme of another kind; for the first two cases there is a closed form besides. At
-N = 512 the spectrum of the collision of two solitons is cut off, which is worth 2e-6, so the closed
-form is met with N = 1024; and as its published start is the plain sum of two solitons, cut at the
-edge of the box, it is met to 5e-10 only, as it is at t = 0.
+The default method solves the equation itself, on the published grid. Its truth there is `dop853`
+at `rtol = 1e-13`, a scheme of another kind; for the first two cases there is a closed form
+besides. At N = 512 the spectrum of the collision of two solitons is cut off, which is worth 2e-6,
+so the closed form is met with N = 1024; and as its published start is the plain sum of two
+solitons, cut at the edge of the box, it is met to 5e-10 only, as it is at t = 0.
 
-Drifts are the greatest over all 100 times, relative to the start (that of momentum to the mass), with
-spectral derivatives; the published program takes finite differences, by which its momentum and energy
-seem to drift by up to 48 %.
+Drifts are the greatest over all 100 times, relative to the start (that of momentum to the mass),
+with spectral derivatives; the published program takes finite differences, by which its momentum
+and energy seem to drift by up to 48 %.
 """
 
 
@@ -112,9 +112,9 @@ def run(context: Context) -> Section:
         _draw(name, case, usual, context, section)
     section.tables.append(
         Table(
-            "Wall time of one run, and its error: greatest distance from `dop853` at `rtol = 1e-13` "
-            "over all 100 times. The published program ran on another machine (2 cores, AVX2): "
-            "its seconds give no more than the order of magnitude.",
+            "Wall time of one run, and its error: greatest distance from `dop853` at "
+            "`rtol = 1e-13` over all 100 times. The published program ran on another machine "
+            "(2 cores, AVX2): its seconds give no more than the order of magnitude.",
             (
                 "case",
                 "published program, elsewhere",

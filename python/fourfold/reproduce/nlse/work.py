@@ -7,7 +7,7 @@ import numpy as np
 from fourfold import nlse
 from fourfold.reproduce.charts import COLOURS, axes, picture
 from fourfold.reproduce.nlse.ladder import FIXED_STEP, climb
-from fourfold.reproduce.record import Context, Section, Table
+from fourfold.reproduce.record import Context, Section, Table, number
 
 __all__ = ["run"]
 
@@ -26,9 +26,10 @@ _REFERENCE: dict[str, tuple[str, str, str]] = {
 }
 
 _TEXT = """
-The single soliton (A = 2, v = 1, N = 1024, L = 50) from t = 0 to 20 with fixed steps, each ladder from
-coarse to fine. Fourier transforms cost nearly all the time, and their number does not depend on the
-machine. Nothing is judged here: the figures stand beside those of independent prototypes with FFTW.
+The single soliton (A = 2, v = 1, N = 1024, L = 50) from t = 0 to 20 with fixed steps, each ladder
+from coarse to fine. Fourier transforms cost nearly all the time, and their number does not depend
+on the machine. Nothing is judged here: the figures stand beside those of independent prototypes
+with FFTW.
 """
 
 
@@ -62,7 +63,7 @@ def run(context: Context) -> Section:
     section.tables.append(
         Table(
             f"Fourier transforms until the error is reached, with at most {most:.0f} of them.",
-            ("method", *(word for t in _TARGETS for word in (f"to {t:.0e}", "prototype"))),
+            ("method", *(word for t in _TARGETS for word in (f"to {number(t)}", "prototype"))),
             rows,
         )
     )
