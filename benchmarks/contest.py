@@ -219,7 +219,7 @@ def machine(*packages: str) -> dict[str, Any]:
     from fourfold import _core
 
     facts: dict[str, Any] = {
-        "command": " ".join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join(["python", _script(), *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "CPU": _cpu_model(),
         "CPUs for this process": _cpu_count(),
@@ -239,6 +239,11 @@ def _console() -> Console:
     console = Console()
     # Into a file or a pipe the tables go unbroken.
     return console if console.is_terminal else Console(width=160)
+
+
+def _script() -> str:
+    path = Path(sys.argv[0]).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
 def _cpu_model() -> str:

@@ -57,7 +57,8 @@ def test_an_unknown_level_is_refused() -> None:
 
 
 @pytest.mark.skipif(
-    _core.isa_levels_supported() == _core.isa_levels_built(), reason="this CPU runs every level built"
+    _core.isa_levels_supported() == _core.isa_levels_built(),
+    reason="this CPU runs every level built",
 )
 def test_a_level_that_this_cpu_lacks_is_refused() -> None:
     done = forced(_core.isa_levels_built()[-1])

@@ -32,7 +32,9 @@ def python(code: str, **environment: str) -> str:
 
 
 def test_import_loads_neither_torch_nor_matplotlib() -> None:
-    code = "import sys, fourfold; print(*{'torch', 'matplotlib', 'numpy', 'scipy'} & set(sys.modules))"
+    code = (
+        "import sys, fourfold; print(*{'torch', 'matplotlib', 'numpy', 'scipy'} & set(sys.modules))"
+    )
     assert python(code) == ""
 
 
@@ -103,7 +105,9 @@ def test_one_version() -> None:
 
 
 def test_another_version_of_the_extension_is_refused() -> None:
-    with pytest.raises(ImportError, match=r"version 0\.2\.0.*version 0\.1\.9; rebuild it: `make build`"):
+    with pytest.raises(
+        ImportError, match=r"version 0\.2\.0.*version 0\.1\.9; rebuild it: `make build`"
+    ):
         check_version(SimpleNamespace(__version__="0.1.9"), "0.2.0")
 
 
@@ -167,7 +171,9 @@ def test_damaged_file_is_an_os_error() -> None:
 def test_constraints_hold_torch_for_every_python() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     prefix = "Programming Language :: Python :: 3."
-    minors = [name.removeprefix(prefix) for name in project["classifiers"] if name.startswith(prefix)]
+    minors = [
+        name.removeprefix(prefix) for name in project["classifiers"] if name.startswith(prefix)
+    ]
     assert minors == ["11", "12", "13", "14"]
     for minor in minors:
         pins = (ROOT / "constraints" / f"py3.{minor}.txt").read_text().splitlines()

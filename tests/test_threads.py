@@ -90,7 +90,11 @@ def test_our_own_setting_goes_before_torch() -> None:
         ("0::/\n", {"cpu.max": "150000 100000\n"}, 2),
         ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "300000 100000\n"}, 3),
         ("0::/not/mounted\n", {"cpu.max": "50000 100000\n"}, 1),
-        ("3:cpu:/x\n", {"cpu/x/cpu.cfs_quota_us": "-1", "cpu/x/cpu.cfs_period_us": "9"}, sys.maxsize),
+        (
+            "3:cpu:/x\n",
+            {"cpu/x/cpu.cfs_quota_us": "-1", "cpu/x/cpu.cfs_period_us": "9"},
+            sys.maxsize,
+        ),
         (
             "4:cpu,cpuacct:/docker/1\n2:memory:/docker/1\n0::/\n",
             {"cpu,cpuacct/cpu.cfs_quota_us": "400000", "cpu,cpuacct/cpu.cfs_period_us": "100000"},

@@ -76,7 +76,11 @@ class Stepper:
         nonlinearity = _per_realisation(np.asarray(problem.nonlinearity), batch_shape, ())
         potential = _per_realisation(problem.potential, batch_shape, (n,))
         loss = _per_realisation(problem.loss if problem.lossy else None, batch_shape, (n,))
-        kind = _core.nlse.IntegratorComplex64 if dtype == np.complex64 else _core.nlse.IntegratorComplex128
+        kind = (
+            _core.nlse.IntegratorComplex64
+            if dtype == np.complex64
+            else _core.nlse.IntegratorComplex128
+        )
         # The integrator copies what it needs; nothing here has to outlive this call.
         self._integrator = kind(
             n=n,

@@ -77,8 +77,10 @@ def solve(
         1e-9 and 1e-11, for ``"published"``, where they count per Fourier coefficient. Not together
         with `step`.
     dealias : {None, "two_thirds", "exponential"}
-        Filter on the nonlinear term: none, the 2/3 rule, or ``exp(-36 (|k|/k_c)^36)`` with ``k_c =
-        2 pi n / (3 L)``.
+        None, the 2/3 rule, or ``exp(-36 (|k|/k_c)^36)`` with ``k_c = 2 pi n / (3 L)``. The splittings
+        multiply the whole spectrum by it at every sub-step, so that a smooth filter eats into a
+        spectrum that reaches k_c the more steps there are; the other methods filter the nonlinear
+        term alone.
     store : {"fields", "statistics"}
         Keep the field at every saved time, or only the statistics over the realisations (at least
         two), gathered as the run goes: then nothing is held but the current fields.
