@@ -36,6 +36,9 @@ reproduce: $(VENV)/.built
 
 test: $(VENV)/.test $(VENV)/.built
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+	$(VENV)/bin/cmake -G Ninja -S tests/csrc -B build/csrc
+	$(VENV)/bin/cmake --build build/csrc
+	$(VENV)/bin/ctest --test-dir build/csrc --output-on-failure
 
 lint: $(VENV)/.dev $(VENV)/.built
 	$(VENV_PYTHON) -m ruff check .
@@ -44,7 +47,7 @@ lint: $(VENV)/.dev $(VENV)/.built
 	$(VENV_PYTHON) -m mypy
 
 bench: $(VENV)/.bench $(VENV)/.built
-	for file in benchmarks/*.py; do $(VENV_PYTHON) "$$file" || exit 1; done
+	for file in benchmarks/nlse.py benchmarks/threads.py; do $(VENV_PYTHON) "$$file" || exit 1; done
 
 # C++ only; what is Python is live in an editable installation.
 build: $(VENV)/.built

@@ -66,13 +66,23 @@ def main() -> None:
             elapsed(3, torch_work, our_work)
             calls = max(1, round(arguments.seconds / elapsed(1, torch_work, our_work)))
             turns = [
-                (elapsed(calls, torch_work), elapsed(calls, our_work), elapsed(calls, torch_work, our_work))
+                (
+                    elapsed(calls, torch_work),
+                    elapsed(calls, our_work),
+                    elapsed(calls, torch_work, our_work),
+                )
                 for _ in range(arguments.turns)
             ]
             a, b, both = (statistics.median(turn) / calls for turn in zip(*turns, strict=True))
             ratio = statistics.median(c / (a + b) for a, b, c in turns)
             rows.append(
-                {"torch": torch_name, "fourfold": our_name, "torch alone": a, "fourfold alone": b, "both": both}
+                {
+                    "torch": torch_name,
+                    "fourfold": our_name,
+                    "torch alone": a,
+                    "fourfold alone": b,
+                    "both": both,
+                }
                 | {"both / sum": ratio}
             )
 

@@ -78,8 +78,12 @@ assert before == 0x1f80, hex(before)
     "code",
     [
         "import fourfold",
-        "import numpy as np; from fourfold import nlse; g = nlse.Grid(n=64, length=10.0); "
-        "nlse.solve(nlse.Problem(g), np.stack([nlse.soliton(g)] * 4), [0.0, 0.1])",
+        """
+import numpy as np
+from fourfold import nlse
+grid = nlse.Grid(n=64, length=10.0)
+nlse.solve(nlse.Problem(grid), np.stack([nlse.soliton(grid)] * 4), [0.0, 0.1])
+""",
     ],
     ids=["import", "solve"],
 )

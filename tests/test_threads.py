@@ -41,7 +41,7 @@ def in_child(work: Callable[[], bool]) -> bool:
 
 
 def test_set_and_get() -> None:
-    for count in (1, 2, np.int64(3)):
+    for count in (1, 2, 3):
         fourfold.set_num_threads(count)
         assert fourfold.get_num_threads() == count
     fourfold.set_num_threads(None)

@@ -34,12 +34,15 @@ def offences(file: Path, level: str) -> list[str]:
 def main() -> int:
     """Print every offence; the exit status is 1 if there is one, or if there is nothing to check."""
     files = {
-        level: sorted(Path(sys.argv[1]).glob(f"CMakeFiles/*_{level}.dir/**/*.o")) for level in LEVELS
+        level: sorted(Path(sys.argv[1]).glob(f"CMakeFiles/*_{level}.dir/**/*.o"))
+        for level in LEVELS
     }
     if not files["baseline"]:
         print(f"{sys.argv[1]}: no object file of the level baseline")
         return 1
-    wrong = [offence for level in LEVELS for file in files[level] for offence in offences(file, level)]
+    wrong = [
+        offence for level in LEVELS for file in files[level] for offence in offences(file, level)
+    ]
     print("\n".join(wrong) or f"{sum(map(len, files.values()))} object files, each level by itself")
     return 1 if wrong else 0
 

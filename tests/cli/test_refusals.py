@@ -226,7 +226,11 @@ def test_initial_state_from_a_damaged_file(fourfold: Invoke, folder: Path, conte
 
 @pytest.mark.parametrize(
     ("package", "line"),
-    [("xarray", 'pip install "fourfold[io]"'), ("matplotlib", 'pip install "fourfold[plot]"')],
+    [
+        (["xarray"], 'needs xarray, which is not installed: pip install "fourfold[io]"'),
+        (["matplotlib"], 'needs matplotlib, which is not installed: pip install "fourfold[plot]"'),
+        (["netCDF4", "matplotlib"], 'pip install "fourfold[io,plot]"'),
+    ],
 )
 @pytest.mark.parametrize("command", [["nlse", "run", "small.toml"], ["reproduce", "--quick"]])
 def test_a_missing_extra_prints_the_pip_line(
@@ -234,11 +238,11 @@ def test_a_missing_extra_prints_the_pip_line(
     small: Path,
     monkeypatch: pytest.MonkeyPatch,
     command: list[str],
-    package: str,
+    package: list[str],
     line: str,
 ) -> None:
     monkeypatch.setattr(
-        "fourfold.cli.outcome.find_spec", lambda name: None if name == package else find_spec(name)
+        "fourfold.cli.outcome.find_spec", lambda name: None if name in package else find_spec(name)
     )
     status, out, err = fourfold(*command)
     assert status == 2

@@ -15,9 +15,9 @@ from .conftest import SMALL, Invoke
 
 OUTPUTS = [
     "small.nc",
-    "small.toml",
     "small_conservation.png",
     "small_map.png",
+    "small_run.toml",
     "small_snapshots.png",
     "small_spectrum.png",
     "summary.json",
@@ -55,7 +55,7 @@ def test_a_run_writes_data_figures_and_summary(fourfold: Invoke, small: Path) ->
 def test_the_written_run_file_gives_the_same_run(fourfold: Invoke, small: Path) -> None:
     folder = small.parent
     assert fourfold("nlse", "run", "small.toml", "--set", "initial.velocity=0.5", *PLAIN)[0] == 0
-    assert fourfold("nlse", "run", "small/small.toml", "-o", "again", *PLAIN)[0] == 0
+    assert fourfold("nlse", "run", "small/small_run.toml", "-o", "again", *PLAIN)[0] == 0
     first, second = (nlse.load(folder / name / "small.nc") for name in ("small", "again"))
     np.testing.assert_array_equal(first.psi, second.psi)
 
@@ -63,7 +63,7 @@ def test_the_written_run_file_gives_the_same_run(fourfold: Invoke, small: Path) 
 def test_method_and_set_reach_the_solver(fourfold: Invoke, small: Path) -> None:
     options = ["--method", "strang", "--set", "solver.step=0.01", *PLAIN]
     assert fourfold("nlse", "run", "small.toml", "-o", "out", *options)[0] == 0
-    assert names(small.parent / "out") == ["small.nc", "small.toml", "summary.json"]
+    assert names(small.parent / "out") == ["small.nc", "small_run.toml", "summary.json"]
     stats = nlse.load(small.parent / "out" / "small.nc").stats
     assert (stats.method, stats.steps, stats.adaptive) == ("strang", 50, False)
 
@@ -143,7 +143,7 @@ def test_initial_state_from_files(fourfold: Invoke, folder: Path) -> None:
     assert fourfold("nlse", "run", "deep/pair.toml", "-o", "out", *PLAIN)[0] == 0
     np.testing.assert_array_equal(nlse.load(folder / "out" / "pair.nc").psi[0], psi0)
     # The file that was written names the array by its full path.
-    assert fourfold("nlse", "run", "out/pair.toml", "-o", "again", *PLAIN)[0] == 0
+    assert fourfold("nlse", "run", "out/pair_run.toml", "-o", "again", *PLAIN)[0] == 0
 
 
 def test_a_method_that_loses_its_order_is_reported(fourfold: Invoke, small: Path) -> None:

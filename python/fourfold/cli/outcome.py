@@ -27,6 +27,8 @@ FAILED = 1
 REFUSED = 2
 INTERRUPTED = 130
 
+_EXTRAS = {"io": ("xarray", "netCDF4"), "plot": ("matplotlib",)}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -45,11 +47,16 @@ class Refusal(Exception):
         self.problems = tuple(problems)
 
 
-def require(packages: Sequence[str], extra: str, purpose: str) -> None:
-    """Raise `MissingExtraError` (status 2, with the pip line) unless the packages are there."""
-    for package in packages:
-        if find_spec(package) is None:
-            raise MissingExtraError(extra, package, purpose)
+def require(purpose: str, *extras: str) -> None:
+    """Raise `MissingExtraError` (status 2, with the pip line) unless the extras are installed."""
+    missing = {
+        extra: [package for package in _EXTRAS[extra] if find_spec(package) is None]
+        for extra in extras
+    }
+    packages = [package for names in missing.values() for package in names]
+    if packages:
+        needed = ",".join(extra for extra, names in missing.items() if names)
+        raise MissingExtraError(needed, " and ".join(packages), purpose)
 
 
 @contextmanager

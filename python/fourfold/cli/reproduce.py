@@ -35,8 +35,7 @@ def reproduce(
     The exit status is 1 if anything failed or crashed; the report is written all the same.
     """
     with exit_status():
-        require(["xarray", "netCDF4"], "io", "fourfold reproduce")
-        require(["matplotlib"], "plot", "fourfold reproduce")
+        require("fourfold reproduce", "io", "plot")
 
         from fourfold.cli.progress import progress_line
         from fourfold.cli.staging import staged

@@ -87,7 +87,6 @@ def run(
         if method is not None:
             options.append(f'solver.method="{method}"')
         loaded = source.load_run(case_or_file, options)
-        require(["xarray", "netCDF4"], "io", "fourfold nlse run")
 
         from fourfold.cli.nlse import execute
         from fourfold.cli.nlse.schema import RunConfig
@@ -96,8 +95,7 @@ def run(
         from fourfold.cli.validation import validate
 
         config = validate(RunConfig, loaded)
-        if config.output.figures:
-            require(["matplotlib"], "plot", "output.figures = true")
+        require("fourfold nlse run", "io", *(["plot"] if config.output.figures else []))
         name = config.output.name or source.default_name(case_or_file)
         folder = output if output is not None else Path(name)
         refuse_existing(folder, execute.output_names(config, name), overwrite=overwrite)

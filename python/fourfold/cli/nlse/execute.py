@@ -32,7 +32,12 @@ FIGURES = ("map", "snapshots", "spectrum", "conservation")
 def output_names(config: RunConfig, name: str) -> list[str]:
     """Return the names of all files that the run writes, in the order in which they appear."""
     figures = _figure_names(name) if config.output.figures else []
-    return [f"{name}.nc", *figures, f"{name}.toml", "summary.json"]
+    return [f"{name}.nc", *figures, _run_file(name), "summary.json"]
+
+
+def _run_file(name: str) -> str:
+    # Not NAME.toml, which may be the very file that was run.
+    return f"{name}_run.toml"
 
 
 def _figure_names(name: str) -> list[str]:
@@ -117,7 +122,8 @@ def write(
         if config.output.figures:
             for figure, draw in _figures(solution):
                 _save_figure(draw(solution), temporary / f"{name}_{figure}.png")
-        (temporary / f"{name}.toml").write_text(toml_text(_keys(config, run)), encoding="utf-8")
+        text = toml_text(_keys(config, run, name))
+        (temporary / _run_file(name)).write_text(text, encoding="utf-8")
         summary = summarise(config, name, solution)
         if outcome.failure is not None:
             summary["status"] = f"broke off: {outcome.failure}"
@@ -128,9 +134,10 @@ def write(
     return summary
 
 
-def _keys(config: RunConfig, run: RunFile) -> dict[str, Any]:
-    """Return the run as a file that gives the same run from any folder."""
+def _keys(config: RunConfig, run: RunFile, name: str) -> dict[str, Any]:
+    """Return the run as a file that gives the same run, under the same name, from any folder."""
     keys = config.model_dump()
+    keys["output"]["name"] = name
     if isinstance(config.initial, FromFile):
         keys["initial"]["path"] = str((run.folder / config.initial.path).resolve())
     return keys
