@@ -42,7 +42,7 @@ def _head(report: Report) -> str:
     )
     links = "".join(
         f'<li><a href="#{_anchor(family, experiment)}">{escape(experiment.title)}</a> '
-        f"{_mark(experiment.passed)}</li>\n"
+        f"{_mark(experiment.mark)}</li>\n"
         for family in report.families
         for experiment in family.experiments
     )
@@ -96,7 +96,7 @@ def _family(family: FamilyResult) -> str:
 def _experiment(family: FamilyResult, experiment: Experiment) -> str:
     head = (
         f'<section id="{_anchor(family, experiment)}">\n<h3>{escape(experiment.title)}'
-        f"{_mark(experiment.passed)}</h3>\n"
+        f"{_mark(experiment.mark)}</h3>\n"
     )
     foot = f'<p class="quiet">This part took {_duration(experiment.seconds)}.</p>\n</section>\n'
     if experiment.section is None:

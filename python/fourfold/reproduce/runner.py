@@ -33,6 +33,14 @@ class Experiment:
         """Whether it neither crashed nor failed a check."""
         return self.section is not None and all(c.passed is not False for c in self.section.checks)
 
+    @property
+    def mark(self) -> bool | None:
+        """As `passed`, but None where nothing is judged."""
+        if self.section is None:
+            return False
+        judged = [c.passed for c in self.section.checks if c.passed is not None]
+        return all(judged) if judged else None
+
 
 @dataclass(frozen=True)
 class FamilyResult:
