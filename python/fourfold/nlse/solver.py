@@ -236,7 +236,8 @@ def _error(
     if reason.kind == "not_finite":
         return BlowUpError(
             f"the field stopped being finite {where}. {kept} Gain or a collapsing field does that "
-            "by nature; otherwise take a smaller step or tighter tolerances.",
+            "by nature, and a phase of more than 1e6 radians in one step; otherwise take a smaller "
+            "step or tighter tolerances.",
             time=reason.time,
             realisation=reason.realisation,
             solution=solution,
