@@ -607,11 +607,14 @@ def test_a_field_that_grows_without_bound_is_an_error() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_stops_a_long_run_between_two_saved_times() -> None:
+    # A shell starts background jobs with SIGINT ignored, and Python leaves it so.
     code = """
+import signal
 import numpy as np
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solver import solve
+signal.signal(signal.SIGINT, signal.default_int_handler)
 grid = Grid(n=256, length=40.0)
 print("ready", flush=True)
 solve(Problem(grid), np.ones((64, 256), complex), [0, 1e6], method="strang", step=1e-3)
@@ -624,7 +627,10 @@ solve(Problem(grid), np.ones((64, 256), complex), [0, 1e6], method="strang", ste
         assert run.stdout.readline() == "ready\n"
         time.sleep(0.5)
         run.send_signal(signal.SIGINT)
-        _, complaint = run.communicate(timeout=60)
+        try:
+            _, complaint = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert "KeyboardInterrupt" in complaint
 
 
