@@ -258,7 +258,8 @@ def test_float32_follows_float64() -> None:
         wide = nlse.solve(nlse.Problem(GRID), SMOOTH, [0.0, 1.0], method=method, step=0.01).psi[-1]
         narrow = nlse.solve(nlse.Problem(GRID), psi, [0.0, 1.0], method=method, step=0.01).psi[-1]
         assert narrow.dtype == np.complex64
-        assert np.abs(narrow - wide).max() < 1e-4, method
+        # Up to 3000 substeps, each of which rounds by 6e-8.
+        assert np.abs(narrow - wide).max() < 3e-4, method
 
 
 @pytest.mark.parametrize("method", FIXED)
