@@ -10,4 +10,14 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     register_support(module);
     py::module_ nlse = module.def_submodule("nlse");
     register_nlse(nlse);
+    register_nlse_analysis(nlse);
+    py::module_ kan = module.def_submodule("kan");
+    register_kan(kan);
+    register_kan_bases(kan);
+    py::module_ pc = module.def_submodule("pc");
+    register_pc(pc);
+    register_pc_codec(pc);
+    py::module_ gp = module.def_submodule("gp");
+    register_gp(gp);
+    register_gp_kernels(gp);
 }

@@ -2,6 +2,9 @@
 
 ====================  =============================================================
 `fourfold.nlse`       waves under the nonlinear Schrodinger equation
+`fourfold.gp`         exact Gaussian processes on grids, PDEs solved by them
+`fourfold.pc`         probabilistic circuits: learning, exact queries, lossless compression
+`fourfold.kan`        Kolmogorov-Arnold layers with rational and other bases
 ====================  =============================================================
 
 The families are loaded when they are first used; ``import fourfold`` alone loads neither torch nor
@@ -21,18 +24,21 @@ from fourfold._threads import get_num_threads, set_num_threads
 from fourfold._version import __version__
 
 if TYPE_CHECKING:
-    from fourfold import nlse
+    from fourfold import gp, kan, nlse, pc
 
 __all__ = [
     "__version__",
     "errors",
     "get_num_threads",
+    "gp",
+    "kan",
     "nlse",
+    "pc",
     "set_num_threads",
     "show_config",
 ]
 
-_FAMILIES = frozenset({"nlse"})
+_FAMILIES = frozenset({"gp", "kan", "nlse", "pc"})
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -1,6 +1,9 @@
 """Types of the extension module, which is written in C++ (csrc/bindings)."""
 
+from . import gp as gp
+from . import kan as kan
 from . import nlse as nlse
+from . import pc as pc
 
 __version__: str
 

@@ -1,0 +1,1 @@
+"""Exact Gaussian processes on grids, and PDEs solved by them."""

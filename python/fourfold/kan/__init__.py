@@ -1,0 +1,1 @@
+"""Kolmogorov-Arnold layers with rational and other bases."""

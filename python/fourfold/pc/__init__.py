@@ -1,0 +1,1 @@
+"""Probabilistic circuits: learning, exact queries, lossless compression."""
