@@ -24,6 +24,7 @@ from fourfold.nlse.exact import (
     two_soliton,
 )
 from fourfold.nlse.grid import Grid
+from fourfold.nlse.in_time import Modulated
 from fourfold.nlse.io import load
 from fourfold.nlse.noise import add_noise
 from fourfold.nlse.problem import Problem
@@ -34,6 +35,7 @@ from fourfold.nlse.statistics import EnsembleStatistics
 __all__ = [
     "EnsembleStatistics",
     "Grid",
+    "Modulated",
     "Problem",
     "Solution",
     "SolveStats",

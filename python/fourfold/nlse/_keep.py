@@ -70,7 +70,7 @@ class KeepStatistics:
 
     def end(self, index: int) -> None:
         """The array from `begin` is at saved time ``index``."""
-        self._recorder.record(index, self._current)
+        self._recorder.record(index, self._current, float(self._times[index]))
 
     def solution(self, saved: int, stats: SolveStats) -> Solution:
         """What there is after ``saved`` saved times."""
