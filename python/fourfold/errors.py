@@ -14,6 +14,7 @@ __all__ = [
     "FourfoldError",
     "MissingExtraError",
     "OrderWarning",
+    "ReconstructionError",
     "StepSizeError",
 ]
 
@@ -80,6 +81,20 @@ class StepSizeError(_InterruptedRun):
         Flat index of the realisation, in the batch, that failed.
     solution : object
         The states saved so far, as the function that raised would have returned them, or None.
+    """
+
+
+class ReconstructionError(_InterruptedRun):
+    """The states that a gradient needs could not be had back by running the steps backwards.
+
+    Attributes
+    ----------
+    time : float
+        The saved time at which the way back should have arrived.
+    realisation : int
+        Flat index of the realisation, in the batch, that failed.
+    solution : None
+        Of no use here.
     """
 
 
