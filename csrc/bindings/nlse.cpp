@@ -58,10 +58,21 @@ void register_integrator(py::module_& module, const char* name) {
                 return py::make_tuple(static_cast<int>(failure.status), failure.realisation, failure.time);
             },
             py::arg("psi"), py::arg("t0"), py::arg("t1"), py::arg("threads"))
-        .def("counters", [](const Integrator& self) {
-            const nlse::Counters sum = self.counters();
-            return py::make_tuple(sum.steps, sum.rejected, sum.transforms, sum.last_step);
-        });
+        .def("counters",
+             [](const Integrator& self) {
+                 const nlse::Counters sum = self.counters();
+                 return py::make_tuple(sum.steps, sum.rejected, sum.transforms, sum.last_step);
+             })
+        .def(
+            "control",
+            [](const Integrator& self, std::uintptr_t next_steps) { return self.control(at<double>(next_steps)); },
+            py::arg("next_steps"))
+        .def(
+            "restore_control",
+            [](Integrator& self, double duration, std::uintptr_t next_steps) {
+                self.restore_control(duration, at<const double>(next_steps));
+            },
+            py::arg("duration"), py::arg("next_steps"));
 }
 
 template <class T>

@@ -187,6 +187,18 @@ Counters Integrator<T>::counters() const {
     return sum;
 }
 
+template <class T>
+double Integrator<T>::control(double* next_steps) const {
+    for (std::size_t i = 0; i < batch_; ++i) next_steps[i] = progress_[i].step;
+    return duration_;
+}
+
+template <class T>
+void Integrator<T>::restore_control(double duration, const double* next_steps) {
+    for (std::size_t i = 0; i < batch_; ++i) progress_[i].step = next_steps[i];
+    duration_ = duration;
+}
+
 template class Integrator<float>;
 template class Integrator<double>;
 

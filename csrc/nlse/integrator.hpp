@@ -53,6 +53,12 @@ public:
 
     Counters counters() const;
 
+    // What decides the steps to come, besides the fields: the step that each realisation would try next, and the
+    // duration of the interval before, which is returned. Another integrator of the same run to which both are given
+    // goes on as if there had been no break (but for `published`, which walks on from states of its own).
+    double control(double* next_steps) const;  // next_steps[batch]; 0: none yet
+    void restore_control(double duration, const double* next_steps);
+
 private:
     Medium<T> medium(std::size_t realisation) const;
 
