@@ -14,6 +14,8 @@ __all__ = [
     "FourfoldError",
     "MissingExtraError",
     "OrderWarning",
+    "ResumeWarning",
+    "RunInterrupted",
     "StepSizeError",
 ]
 
@@ -83,6 +85,23 @@ class StepSizeError(_InterruptedRun):
     """
 
 
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C stopped a computation that can tell what it had reached.
+
+    Attributes
+    ----------
+    solution : object
+        The states saved so far, as the function that raised would have returned them.
+    path : str or None
+        The file in which they are too, if they are saved to one.
+    """
+
+    def __init__(self, message: str, *, solution: Any = None, path: str | None = None) -> None:
+        super().__init__(message)
+        self.solution = solution
+        self.path = path
+
+
 class MissingExtraError(FourfoldError, ImportError):
     """A function needs packages of an extra that is not installed.
 
@@ -114,3 +133,7 @@ class DamagedFileError(FourfoldError, OSError):
 
 class OrderWarning(UserWarning):
     """A method converges with a lower order on this problem than its name says."""
+
+
+class ResumeWarning(UserWarning):
+    """A run goes on where it cannot be promised to give the bits of an unbroken one."""

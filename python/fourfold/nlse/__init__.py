@@ -10,6 +10,7 @@ equation conserves, `plot` the figures.
 """
 
 from fourfold.nlse import cases, diagnostics, exact, methods, plot
+from fourfold.nlse._resume import resume
 from fourfold.nlse.exact import (
     akhmediev,
     akhmediev_length,
@@ -53,6 +54,7 @@ __all__ = [
     "peregrine",
     "plane_wave",
     "plot",
+    "resume",
     "soliton",
     "solve",
     "two_soliton",
