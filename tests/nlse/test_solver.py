@@ -637,7 +637,7 @@ solve(Problem(grid), np.ones((64, 256), complex), [0, 1e6], method="strang", ste
 def test_ctrl_c_goes_through(scripted: type[ScriptedStepper]) -> None:
     scripted.fail_at = 0.2
     scripted.failure = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt, match="stopped after t = 0.1, 2 of 4 times") as caught:
+    with pytest.raises(KeyboardInterrupt, match=r"stopped after t = 0\.1, 2 of 4 times") as caught:
         solve(LINEAR, pulse(), T)
     assert isinstance(caught.value, errors.RunInterrupted)
     assert caught.value.path is None

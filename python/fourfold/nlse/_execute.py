@@ -20,6 +20,10 @@ from fourfold.nlse.solution import Solution
 __all__ = ["advance", "begin", "check_new_file"]
 
 
+# NumPy's structured types, which describe a record, end at 2 GiB.
+_LARGEST_FIELD_BYTES = 1 << 30
+
+
 def check_new_file(path: str | os.PathLike[str], plan: Plan) -> str:
     """The path of the file that a plan is to write, absolute; it must not exist.
 
@@ -34,6 +38,13 @@ def check_new_file(path: str | os.PathLike[str], plan: Plan) -> str:
         raise TypeError(f"save must be a path or None, got {type(path).__name__}")
     if plan.count == 0:
         raise ValueError(f"save needs at least 1 realisation, got psi0 of shape {plan.field_shape}")
+    size = plan.dtype.itemsize * int(np.prod(plan.field_shape))
+    if plan.store == "fields" and size > _LARGEST_FIELD_BYTES:
+        raise ValueError(
+            f"save: the fields at one time are {size / 2**30:.1f} GiB, more than the "
+            f"{_LARGEST_FIELD_BYTES >> 30} GiB of a record; split the ensemble, or use "
+            'store="statistics"'
+        )
     return refuse_existing(path)
 
 

@@ -26,6 +26,8 @@ RECORD_COUNT_AT = len(MAGIC)
 
 Attribute = str | int | float
 
+_BEHIND_COUNT = RECORD_COUNT_AT + 8
+
 _DIMENSION, _VARIABLE, _ATTRIBUTE = 10, 11, 12
 _CHAR = 2
 _CODES = {"i4": 4, "f4": 5, "f8": 6, "u4": 9, "i8": 10}
@@ -82,10 +84,6 @@ class Layout:
             self.dimensions[dim] for dim in self.variables[name].dims if self.dimensions[dim]
         )
 
-    def fixed(self, name: str) -> np.dtype[Any]:
-        """The whole of a variable of fixed size as one item of this type."""
-        return np.dtype((self.variables[name].big_endian, self.shape(name)))
-
 
 def lay_out(
     dimensions: Mapping[str, int],
@@ -122,7 +120,7 @@ def lay_out(
     for variable in [*fixed, *recorded]:
         offsets[variable.name] = end
         end += size(variable)
-    return parse(header(offsets))
+    return _parse(header(offsets))
 
 
 def parse(header: bytes) -> Layout:
@@ -131,8 +129,16 @@ def parse(header: bytes) -> Layout:
     Raises
     ------
     ValueError
-        If these bytes are no header of this format, or it is cut short.
+        If these bytes are no header of this format, it is cut short, or not as `lay_out` makes it.
     """
+    found = _parse(header)
+    again = lay_out(found.dimensions, found.attributes, list(found.variables.values()))
+    if again.header[_BEHIND_COUNT:] != found.header[_BEHIND_COUNT:]:
+        raise ValueError("its header does not describe such a file")
+    return found
+
+
+def _parse(header: bytes) -> Layout:
     read = _Reader(header)
     if read.bytes(4) != MAGIC:
         raise ValueError("it does not begin like a netCDF file of the 64-bit data format")

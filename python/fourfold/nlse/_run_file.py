@@ -29,7 +29,7 @@ Values = Mapping[str, Any]
 
 _SECONDS_BETWEEN_WRITES = 0.5
 _LARGEST_SHARE = 0.05  # of the time may go into writing
-_MOST_PENDING_BYTES = 16 << 20
+_MOST_PENDING_BYTES = 8 << 20
 
 # What file systems say that have no locks. There, two processes on one file are up to the user.
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
@@ -149,7 +149,8 @@ class RunFile:
         try:
             if waiting:
                 size = self.layout.record.itemsize
-                _write(self._descriptor, b"".join(waiting), self.layout.records_at + first * size)
+                for index, record in enumerate(waiting, first):
+                    _write(self._descriptor, record, self.layout.records_at + index * size)
                 os.fdatasync(self._descriptor)
                 self._write_count(first + len(waiting))
             if state is not None:
