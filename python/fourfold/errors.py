@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = [
     "BlowUpError",
+    "ConvergenceError",
     "DamagedFileError",
     "FourfoldError",
     "MissingExtraError",
@@ -53,7 +54,7 @@ class _InterruptedRun(FourfoldError, ArithmeticError):
         return _rebuild, (type(self), str(self), state)
 
 
-def _rebuild(kind: type[_InterruptedRun], message: str, state: dict[str, Any]) -> _InterruptedRun:
+def _rebuild(kind: type[Any], message: str, state: dict[str, Any]) -> Any:
     return kind(message, **state)
 
 
@@ -85,6 +86,26 @@ class StepSizeError(_InterruptedRun):
     """
 
 
+class ConvergenceError(FourfoldError, ArithmeticError):
+    """An iteration did not come as near to its aim as it was asked to.
+
+    Attributes
+    ----------
+    residual : float
+        How near it came, in the terms of the function that raised.
+    state : object
+        What had been reached, as the function that raised would have returned it, or None.
+    """
+
+    def __init__(self, message: str, *, residual: float, state: Any = None) -> None:
+        super().__init__(message)
+        self.residual = residual
+        self.state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), str(self), {"residual": self.residual, "state": self.state})
+
+
 class RunInterrupted(KeyboardInterrupt):
     """Ctrl-C stopped a computation that can tell what it had reached.
 
@@ -100,6 +121,9 @@ class RunInterrupted(KeyboardInterrupt):
         super().__init__(message)
         self.solution = solution
         self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), str(self), {"solution": self.solution, "path": self.path})
 
 
 class MissingExtraError(FourfoldError, ImportError):

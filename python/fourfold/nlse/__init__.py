@@ -25,6 +25,7 @@ from fourfold.nlse.exact import (
     two_soliton,
 )
 from fourfold.nlse.grid import Grid
+from fourfold.nlse.ground import GroundState, ground_state
 from fourfold.nlse.io import load
 from fourfold.nlse.noise import add_noise
 from fourfold.nlse.problem import Problem
@@ -35,6 +36,7 @@ from fourfold.nlse.statistics import EnsembleStatistics
 __all__ = [
     "EnsembleStatistics",
     "Grid",
+    "GroundState",
     "Problem",
     "Solution",
     "SolveStats",
@@ -47,6 +49,7 @@ __all__ = [
     "dark_soliton_pair",
     "diagnostics",
     "exact",
+    "ground_state",
     "kuznetsov_ma",
     "load",
     "methods",
