@@ -9,7 +9,7 @@ closed forms to start from and to compare with, `cases` the published cases, `di
 equation conserves, `plot` the figures.
 """
 
-from fourfold.nlse import cases, diagnostics, exact, methods, plot
+from fourfold.nlse import cases, diagnostics, exact, methods, plot, units
 from fourfold.nlse._resume import resume
 from fourfold.nlse.exact import (
     akhmediev,
@@ -27,7 +27,12 @@ from fourfold.nlse.exact import (
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.ground import GroundState, ground_state
 from fourfold.nlse.io import load
-from fourfold.nlse.noise import add_noise
+from fourfold.nlse.noise import (
+    add_noise,
+    add_photon_noise,
+    add_vacuum_noise,
+    wigner_occupation,
+)
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solution import Solution, SolveStats
 from fourfold.nlse.solver import solve
@@ -41,6 +46,8 @@ __all__ = [
     "Solution",
     "SolveStats",
     "add_noise",
+    "add_photon_noise",
+    "add_vacuum_noise",
     "akhmediev",
     "akhmediev_length",
     "cases",
@@ -61,4 +68,6 @@ __all__ = [
     "soliton",
     "solve",
     "two_soliton",
+    "units",
+    "wigner_occupation",
 ]
