@@ -2,6 +2,8 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,6 +20,26 @@ namespace {
 template <class T>
 T* at(std::uintptr_t address) {
     return reinterpret_cast<T*>(address);
+}
+
+nlse::Part part_of(const std::string& name) {
+    if (name == "nonlinearity") return nlse::Part::nonlinearity;
+    if (name == "potential") return nlse::Part::potential;
+    if (name == "loss") return nlse::Part::loss;
+    throw py::value_error("no part of the medium is called " + name);
+}
+
+// A Python function of time that returns float64 values through the buffer protocol.
+std::function<void(double, double*, std::size_t)> time_function(const py::object& function) {
+    if (function.is_none()) return {};
+    return [function](double time, double* out, std::size_t count) {
+        const py::gil_scoped_acquire gil;
+        const py::buffer_info values = py::buffer(function(time)).request();
+        if (values.itemsize != sizeof(double) || static_cast<std::size_t>(values.size) != count) {
+            throw py::value_error("a function of time returned a buffer of another size");
+        }
+        std::memcpy(out, values.ptr, count * sizeof(double));
+    };
 }
 
 template <class T>
@@ -44,6 +66,16 @@ void register_integrator(py::module_& module, const char* name) {
              py::arg("rtol"), py::arg("atol"), py::arg("t_start"), py::arg("t_end"), py::arg("omega"),
              py::arg("filter"), py::arg("nonlinearity"), py::arg("shared_nonlinearity"), py::arg("potential"),
              py::arg("shared_potential"), py::arg("loss"), py::arg("shared_loss"))
+        .def(
+            "vary",
+            [](Integrator& self, const std::string& part, std::size_t terms, std::uintptr_t rows, bool shared,
+               std::uintptr_t pieces, std::uintptr_t knots, std::uintptr_t coefficients, const py::object& function) {
+                self.vary(part_of(part),
+                          {terms, at<const double>(rows), shared, at<const std::int64_t>(pieces),
+                           at<const double>(knots), at<const double>(coefficients), time_function(function)});
+            },
+            py::kw_only(), py::arg("part"), py::arg("terms"), py::arg("rows") = 0, py::arg("shared"),
+            py::arg("pieces") = 0, py::arg("knots") = 0, py::arg("coefficients") = 0, py::arg("function") = py::none())
         .def(
             "advance",
             [](Integrator& self, std::uintptr_t psi, double t0, double t1, int threads) {

@@ -108,6 +108,7 @@ Integrator<T>::Integrator(std::size_t n, std::size_t batch, const Options& optio
     setup_.filter = filter_.size() == 0 ? nullptr : filter_.data();
     setup_.t_end = options.t_end;
     setup_.lossy = loss_.size() != 0;
+    setup_.nonlinearity_in_time = setup_.potential_in_time = setup_.loss_in_time = nullptr;
     needs_ = kernels<T>().memory(setup_);
     states_ = AlignedBuffer<T>(batch * needs_.realisation);
 }
@@ -119,15 +120,60 @@ Medium<T> Integrator<T>::medium(std::size_t realisation) const {
         return values.data() + (shared ? 0 : realisation * plan_.n);
     };
     return {nonlinearity_[shared_nonlinearity_ ? 0 : realisation], at(potential_, shared_potential_),
-            at(loss_, shared_loss_)};
+            at(loss_, shared_loss_), realisation};
+}
+
+template <class T>
+void Integrator<T>::vary(Part part, Variation given) {
+    auto varying = std::make_unique<Varying>();
+    const std::size_t length = part == Part::nonlinearity ? 1 : plan_.n;
+    const std::size_t term = (given.shared ? 1 : batch_) * length;
+    varying->rows = converted<T>(given.terms == 0 ? nullptr : given.rows, given.terms * term);
+    if (given.pieces != nullptr) {
+        std::int64_t sum = 0;
+        for (std::size_t j = 0; j < given.terms; ++j) sum += given.pieces[j];
+        varying->knots.assign(given.knots, given.knots + sum);
+        varying->coefficients.assign(given.coefficients, given.coefficients + 4 * sum);
+        std::size_t at = 0;
+        for (std::size_t j = 0; j < given.terms; ++j) {
+            const auto pieces = static_cast<std::size_t>(given.pieces[j]);
+            varying->factors.push_back({varying->knots.data() + at, varying->coefficients.data() + 4 * at, pieces});
+            at += pieces;
+        }
+    }
+    varying->function = std::move(given.function);
+    if (varying->function) asks_functions_ = true;
+    const TimeFunction call{[](void* context, double time, double* out, std::size_t count) {
+                                static_cast<Varying*>(context)->function(time, out, count);
+                            },
+                            varying.get()};
+    varying->in_time = {length,
+                        given.terms,
+                        varying->rows.data(),
+                        term,
+                        given.shared ? 0 : length,
+                        varying->factors.empty() ? nullptr : varying->factors.data(),
+                        call};
+    const InTime<T>* in_time = &varying->in_time;
+    varying_[static_cast<int>(part)] = std::move(varying);
+    if (part == Part::nonlinearity) setup_.nonlinearity_in_time = in_time;
+    if (part == Part::potential) setup_.potential_in_time = in_time;
+    if (part == Part::loss) setup_.loss_in_time = in_time;
+    needs_ = kernels<T>().memory(setup_);
+    states_ = AlignedBuffer<T>(batch_ * needs_.realisation);
 }
 
 template <class T>
 Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const std::function<bool()>& interrupted) {
     const std::lock_guard turn(mutex_);
+    if (asks_functions_) threads = 1;
     const double reach = std::max(std::abs(t0), std::abs(t1));
-    Interval interval{t0, t1, 0, options_.rtol, options_.atol, std::numeric_limits<double>::infinity(), 0};
-    double origin = 0;
+    Interval interval{};
+    interval.t0 = t0;
+    interval.t1 = t1;
+    interval.rtol = options_.rtol;
+    interval.atol = options_.atol;
+    interval.max_step = std::numeric_limits<double>::infinity();
     if (setup_.method == Method::published) {
         interval.max_step = kPublishedMaxStep;
     } else {
@@ -136,7 +182,7 @@ Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const 
         const double duration = t1 - t0;
         const double rounding = 4 * std::numeric_limits<double>::epsilon() * reach;
         if (std::abs(duration - duration_) > rounding) duration_ = duration;
-        origin = t0;
+        interval.origin = t0;
         interval.t0 = 0;
         interval.t1 = duration_;
         interval.min_step = std::max(8 * std::numeric_limits<double>::epsilon() * reach,
@@ -167,10 +213,10 @@ Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const 
     parallel_for(batch_, threads, work);
 
     for (std::size_t i = 0; i < batch_; ++i) {
-        if (status[i] == Status::cancelled) return {Status::cancelled, i, origin + progress_[i].time};
+        if (status[i] == Status::cancelled) return {Status::cancelled, i, interval.origin + progress_[i].time};
     }
     for (std::size_t i = 0; i < batch_; ++i) {
-        if (status[i] != Status::ok) return {status[i], i, origin + progress_[i].time};
+        if (status[i] != Status::ok) return {status[i], i, interval.origin + progress_[i].time};
     }
     return {Status::ok, 0, t1};
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -30,6 +31,19 @@ struct Coefficients {
     bool shared_nonlinearity, shared_potential, shared_loss;
 };
 
+enum class Part : int { nonlinearity, potential, loss };
+
+// A part of the medium as a function of time, see InTime. Copied.
+struct Variation {
+    std::size_t terms;         // of a series; 0: the function gives the row
+    const double* rows;        // [terms][batch, or 1 if shared][n, or 1 for the nonlinearity]
+    bool shared;
+    const std::int64_t* pieces;  // [terms] of each term's factor, or null: the function gives the factors
+    const double* knots;         // those of all terms, one after the other
+    const double* coefficients;  // same, 4 a piece
+    std::function<void(double time, double* out, std::size_t count)> function;  // asked on the calling thread only
+};
+
 struct Failure {
     Status status;
     std::size_t realisation;
@@ -46,6 +60,9 @@ class Integrator {
 public:
     Integrator(std::size_t n, std::size_t batch, const Options& options, const Coefficients& coefficients);
 
+    // Makes a part of the medium depend on time, in place of its coefficients. Before the first advance().
+    void vary(Part part, Variation variation);
+
     // Changes psi[batch][2 n] from time t0 to t1. `interrupted` is asked now and then, on the calling thread only;
     // where it answers true the call returns with Status::cancelled and psi is of no use. Of several failures the one
     // of the lowest realisation is returned. Not to be called from two threads at once (they take turns).
@@ -60,10 +77,19 @@ public:
     void restore_control(double duration, const double* next_steps);
 
 private:
+    struct Varying {
+        AlignedBuffer<T> rows;
+        std::vector<double> knots, coefficients;
+        std::vector<PiecewiseCubic> factors;
+        std::function<void(double, double*, std::size_t)> function;
+        InTime<T> in_time;
+    };
+
     Medium<T> medium(std::size_t realisation) const;
 
     FftPlan<T> plan_;
     Setup<T> setup_;
+    std::unique_ptr<Varying> varying_[3];
     Options options_;
     std::size_t batch_;
     std::vector<double> omega_;
@@ -73,6 +99,7 @@ private:
     std::vector<AlignedBuffer<T>> workers_;
     AlignedBuffer<T> states_;  // [batch][needs.realisation]
     MemoryNeeds needs_;
+    bool asks_functions_ = false;
     double duration_ = 0;  // of the interval before
     std::mutex mutex_;
 };

@@ -32,7 +32,7 @@ def statistics_of(fields: npt.NDArray[Any]) -> EnsembleStatistics:
     """Statistics at one saved time of fields (..., n)."""
     problem = Problem(Grid(n=fields.shape[-1], length=10.0))
     recorder = EnsembleRecorder(problem, 1, fields.shape[:-1])
-    recorder.record(0, fields)
+    recorder.record(0, fields, 0.0)
     return recorder.statistics(1)
 
 
@@ -161,8 +161,8 @@ def test_saved_times_stay_apart() -> None:
     rng = np.random.default_rng(9)
     first, second = random_fields(rng, 4, 8), random_fields(rng, 4, 8)
     recorder = EnsembleRecorder(Problem(Grid(n=8, length=10.0)), 3, (4,))
-    recorder.record(0, first)
-    recorder.record(1, second)
+    recorder.record(0, first, 0.0)
+    recorder.record(1, second, 0.0)
     found = recorder.statistics(2)
     assert found.intensity.shape == (2, 8)
     np.testing.assert_array_equal(found.spectrum[0], statistics_of(first).spectrum[0])
@@ -189,7 +189,7 @@ def test_conserved_quantities_are_those_of_each_member() -> None:
     problem = Problem(grid, dispersion={1: 0.3, 3: 0.1}, nonlinearity=g, potential=potential)
     fields = random_fields(rng, 6, 24).reshape(2, 3, 24)
     recorder = EnsembleRecorder(problem, 1, (2, 3))
-    recorder.record(0, fields)
+    recorder.record(0, fields, 0.0)
     found = recorder.conserved(1)
 
     # Derivatives by the dense matrix of the Fourier interpolant.

@@ -1,5 +1,7 @@
 """Types of `fourfold._core.nlse` (csrc/bindings/nlse.cpp). Addresses are integers; 0 means none."""
 
+from collections.abc import Callable
+
 class _Integrator:
     def __init__(
         self,
@@ -21,6 +23,18 @@ class _Integrator:
         shared_potential: bool,
         loss: int,
         shared_loss: bool,
+    ) -> None: ...
+    def vary(
+        self,
+        *,
+        part: str,
+        terms: int,
+        rows: int = 0,
+        shared: bool,
+        pieces: int = 0,
+        knots: int = 0,
+        coefficients: int = 0,
+        function: Callable[[float], object] | None = None,
     ) -> None: ...
     def advance(self, psi: int, t0: float, t1: float, threads: int) -> tuple[int, int, float]: ...
     def counters(self) -> tuple[int, int, int, float]: ...

@@ -26,6 +26,7 @@ from fourfold.nlse.exact import (
 )
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.ground import GroundState, ground_state
+from fourfold.nlse.in_time import Modulated
 from fourfold.nlse.io import load
 from fourfold.nlse.noise import (
     add_noise,
@@ -42,6 +43,7 @@ __all__ = [
     "EnsembleStatistics",
     "Grid",
     "GroundState",
+    "Modulated",
     "Problem",
     "Solution",
     "SolveStats",

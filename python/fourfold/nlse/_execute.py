@@ -55,7 +55,7 @@ def begin(plan: Plan, field: npt.NDArray[Any], path: str | None, progress: bool)
     recorder = None
     if plan.store == "statistics":
         recorder = EnsembleRecorder(plan.problem, len(plan.times), plan.batch_shape)
-        recorder.record(0, np.ascontiguousarray(field, plan.dtype))
+        recorder.record(0, np.ascontiguousarray(field, plan.dtype), float(plan.times[0]))
     keeper: Keeper
     if path is None:
         keeper = (

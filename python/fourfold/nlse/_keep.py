@@ -145,7 +145,7 @@ class KeepStatistics:
         return self._current
 
     def end(self, index: int) -> None:
-        self._recorder.record(index, self._current)
+        self._recorder.record(index, self._current, float(self._plan.times[index]))
         if self._file is None or self._log is None:
             return
         self._file.append(self._log.row(index, self._recorder.row(index)))

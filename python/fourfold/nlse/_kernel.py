@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fourfold import _core
 from fourfold._threads import get_num_threads
+from fourfold.nlse.in_time import FunctionInTime, Series
 from fourfold.nlse.problem import Problem
 
 __all__ = ["Counters", "StepFailure", "Stepper", "fourier_filter"]
@@ -73,9 +74,15 @@ class Stepper:
         self._batch = batch = int(np.prod(batch_shape, dtype=np.int64))
         omega = np.ascontiguousarray(problem.omega)
         multiplier = fourier_filter(problem, "exponential" if method == "published" else dealias)
-        nonlinearity = _per_realisation(np.asarray(problem.nonlinearity), batch_shape, ())
-        potential = _per_realisation(problem.potential, batch_shape, (n,))
-        loss = _per_realisation(problem.loss if problem.lossy else None, batch_shape, (n,))
+        in_time = problem.in_time
+        for part in in_time.values():
+            part.check(t_start, t_end)
+        g = 0.0 if "nonlinearity" in in_time else problem.nonlinearity
+        v = None if "potential" in in_time else problem.potential
+        gamma = None if "loss" in in_time or not problem.lossy else problem.loss
+        nonlinearity = _per_realisation(np.asarray(g), batch_shape, ())
+        potential = _per_realisation(v, batch_shape, (n,))
+        loss = _per_realisation(gamma, batch_shape, (n,))
         kind = (
             _core.nlse.IntegratorComplex64
             if dtype == np.complex64
@@ -100,6 +107,42 @@ class Stepper:
             shared_potential=potential is not None and potential.size == n,
             loss=_address(loss),
             shared_loss=loss is not None and loss.size == n,
+        )
+        for name, part in in_time.items():
+            self._vary(name, part, batch_shape, () if name == "nonlinearity" else (n,))
+
+    def _vary(
+        self,
+        name: str,
+        part: Series | FunctionInTime,
+        batch_shape: tuple[int, ...],
+        tail: tuple[int, ...],
+    ) -> None:
+        if isinstance(part, FunctionInTime):
+            self._integrator.vary(part=name, terms=0, shared=True, function=part.at)
+            return
+        terms = len(part.factors)
+        shared = part.batch_shape == ()
+        rows = part.rows
+        if not shared:  # each row padded on the left to the rank of the batch
+            rows = rows.reshape(
+                terms, *(1,) * (len(batch_shape) - len(part.batch_shape)), *part.rows.shape[1:]
+            )
+        rows = np.ascontiguousarray(
+            np.broadcast_to(rows, (terms, *(() if shared else batch_shape), *tail))
+        )
+        pieces = np.array([len(factor.knots) for factor in part.factors], dtype=np.int64)
+        knots = np.concatenate([factor.knots for factor in part.factors])
+        coefficients = np.concatenate([factor.coefficients for factor in part.factors])
+        self._integrator.vary(
+            part=name,
+            terms=terms,
+            rows=rows.ctypes.data,
+            shared=shared,
+            pieces=pieces.ctypes.data if part.sampled else 0,
+            knots=knots.ctypes.data,
+            coefficients=coefficients.ctypes.data,
+            function=None if part.sampled else part.weights,
         )
 
     def advance(self, psi: npt.NDArray[Any], t0: float, t1: float) -> None:

@@ -211,14 +211,14 @@ class Solution:
         recorder = EnsembleRecorder(self.problem, len(self.t), self.batch_shape)
         fields = self.fields_as_numpy()
         for i in range(len(self.t)):
-            recorder.record(i, fields[i])
+            recorder.record(i, fields[i], float(self.t[i]))
         return recorder.statistics(len(self.t))
 
     @cached_property
     def _conserved(self) -> Conserved:
         if self._given_conserved is not None:
             return self._given_conserved
-        return Conserved.of_fields(self.problem, self.fields_as_numpy())
+        return Conserved.of_fields(self.problem, self.fields_as_numpy(), self.t)
 
     def fields_as_numpy(self) -> npt.NDArray[Any]:
         """`psi` as a NumPy array (T, ..., n) over the same memory."""
