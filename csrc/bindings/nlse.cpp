@@ -108,10 +108,6 @@ void register_integrator(py::module_& module, const char* name) {
             py::arg("psi"), py::arg("t0"), py::arg("t1"), py::arg("threads"))
         .def("duration", &Integrator::duration, py::arg("t0"), py::arg("t1"))
         .def(
-            "steps_to_try",
-            [](const Integrator& self, std::uintptr_t steps) { self.steps_to_try(at<double>(steps)); },
-            py::arg("steps"))
-        .def(
             "backward",
             [](Integrator& self, std::uintptr_t psi_start, std::uintptr_t psi_end, std::uintptr_t cotangent, double t0,
                double duration, std::uintptr_t first_steps, bool reversible, double tolerance,
@@ -132,10 +128,21 @@ void register_integrator(py::module_& module, const char* name) {
             py::kw_only(), py::arg("psi_start"), py::arg("psi_end"), py::arg("cotangent"), py::arg("t0"),
             py::arg("duration"), py::arg("first_steps"), py::arg("reversible"), py::arg("tolerance"), py::arg("sums"),
             py::arg("threads"))
-        .def("counters", [](const Integrator& self) {
-            const nlse::Counters sum = self.counters();
-            return py::make_tuple(sum.steps, sum.rejected, sum.transforms, sum.last_step);
-        });
+        .def("counters",
+             [](const Integrator& self) {
+                 const nlse::Counters sum = self.counters();
+                 return py::make_tuple(sum.steps, sum.rejected, sum.transforms, sum.last_step);
+             })
+        .def(
+            "control",
+            [](const Integrator& self, std::uintptr_t next_steps) { return self.control(at<double>(next_steps)); },
+            py::arg("next_steps"))
+        .def(
+            "restore_control",
+            [](Integrator& self, double duration, std::uintptr_t next_steps) {
+                self.restore_control(duration, at<const double>(next_steps));
+            },
+            py::arg("duration"), py::arg("next_steps"));
 }
 
 template <class T>

@@ -176,11 +176,6 @@ Interval Integrator<T>::interval(double t0, double t1, double duration) const {
 }
 
 template <class T>
-void Integrator<T>::steps_to_try(double* steps) const {
-    for (std::size_t i = 0; i < batch_; ++i) steps[i] = progress_[i].step;
-}
-
-template <class T>
 Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const std::function<bool()>& interrupted) {
     const std::lock_guard turn(mutex_);
     if (asks_functions_) threads = 1;
@@ -221,6 +216,18 @@ Counters Integrator<T>::counters() const {
     }
     if (!progress_.empty()) sum.last_step = progress_.back().step;
     return sum;
+}
+
+template <class T>
+double Integrator<T>::control(double* next_steps) const {
+    for (std::size_t i = 0; i < batch_; ++i) next_steps[i] = progress_[i].step;
+    return duration_;
+}
+
+template <class T>
+void Integrator<T>::restore_control(double duration, const double* next_steps) {
+    for (std::size_t i = 0; i < batch_; ++i) progress_[i].step = next_steps[i];
+    duration_ = duration;
 }
 
 template class Integrator<float>;

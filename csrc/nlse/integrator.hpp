@@ -72,17 +72,20 @@ public:
 
     Counters counters() const;
 
+    // What decides the steps to come, besides the fields: the step that each realisation would try next, and the
+    // duration of the interval before, which is returned. Another integrator of the same run to which both are given
+    // goes on as if there had been no break (but for `published`, which walks on from states of its own).
+    double control(double* next_steps) const;  // next_steps[batch]; 0: none yet
+    void restore_control(double duration, const double* next_steps);
+
     // Times are counted from the beginning of an interval, and one that is as long as the one before but for the
     // rounding of its ends counts as just as long: then its tables can be kept. So this is to be asked for all intervals
     // of a run in their order; advance() does.
     double duration(double t0, double t1);
 
-    // The step size, for each realisation, that the adaptive control will try first in the next interval.
-    void steps_to_try(double* steps) const;
-
     // The way back of one interval for the derivatives: lambda[batch][2 n], the cotangents of the states at its end, get
     // those of the states at its beginning, and `sums`, arrays with one row a realisation, what the coefficients add.
-    // psi_start and psi_end are the states at both ends, first_steps what steps_to_try() said at the beginning.
+    // psi_start and psi_end are the states at both ends, first_steps what control() said at the beginning.
     // `reversible`: run the steps backwards from psi_end; Status::reconstruction where that misses psi_start by more
     // than the tolerance (relative, 2-norm). Otherwise along checkpoints. For splittings only.
     Failure backward(const T* psi_start, const T* psi_end, T* lambda, double t0, double duration,

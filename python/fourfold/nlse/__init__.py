@@ -9,7 +9,8 @@ closed forms to start from and to compare with, `cases` the published cases, `di
 equation conserves, `plot` the figures.
 """
 
-from fourfold.nlse import cases, diagnostics, exact, methods, plot
+from fourfold.nlse import cases, diagnostics, exact, methods, plot, units
+from fourfold.nlse._resume import resume
 from fourfold.nlse.exact import (
     akhmediev,
     akhmediev_length,
@@ -24,9 +25,15 @@ from fourfold.nlse.exact import (
     two_soliton,
 )
 from fourfold.nlse.grid import Grid
+from fourfold.nlse.ground import GroundState, ground_state
 from fourfold.nlse.in_time import Modulated
 from fourfold.nlse.io import load
-from fourfold.nlse.noise import add_noise
+from fourfold.nlse.noise import (
+    add_noise,
+    add_photon_noise,
+    add_vacuum_noise,
+    wigner_occupation,
+)
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solution import Solution, SolveStats
 from fourfold.nlse.solver import solve
@@ -35,11 +42,14 @@ from fourfold.nlse.statistics import EnsembleStatistics
 __all__ = [
     "EnsembleStatistics",
     "Grid",
+    "GroundState",
     "Modulated",
     "Problem",
     "Solution",
     "SolveStats",
     "add_noise",
+    "add_photon_noise",
+    "add_vacuum_noise",
     "akhmediev",
     "akhmediev_length",
     "cases",
@@ -48,6 +58,7 @@ __all__ = [
     "dark_soliton_pair",
     "diagnostics",
     "exact",
+    "ground_state",
     "kuznetsov_ma",
     "load",
     "methods",
@@ -55,7 +66,10 @@ __all__ = [
     "peregrine",
     "plane_wave",
     "plot",
+    "resume",
     "soliton",
     "solve",
     "two_soliton",
+    "units",
+    "wigner_occupation",
 ]

@@ -24,26 +24,39 @@ from fourfold.nlse.statistics import EnsembleStatistics
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["FORMAT", "from_file_dataset", "import_xarray", "split_complex", "to_xarray"]
+Float64 = npt.NDArray[np.float64]
+
+__all__ = [
+    "FORMAT",
+    "STATISTICS",
+    "batch_dimensions",
+    "from_file_dataset",
+    "import_xarray",
+    "problem_arrays",
+    "problem_attributes",
+    "rebuild_problem",
+    "split_complex",
+    "to_xarray",
+]
 
 FORMAT = 1
 """Version of the file format. `from_file_dataset` reads this one and all before it."""
 
-# What describes the arrays of EnsembleStatistics: dimension beside time, and long name.
-_STATISTICS = {
+STATISTICS = {
     "mean_field": ("x", "mean of psi over the realisations"),
     "mean_coefficients": ("k", "mean of the Fourier coefficients fft(psi)/n"),
     "intensity": ("x", "mean of |psi|^2"),
     "intensity_variance": ("x", "variance of |psi|^2"),
     "spectrum": ("k", "mean of the squared moduli of the Fourier coefficients fft(psi)/n"),
 }
+"""What describes the arrays of `EnsembleStatistics`: dimension beside time, and long name."""
 
 
 def to_xarray(solution: Solution) -> xarray.Dataset:
     """The solution as an `xarray.Dataset`: see `Solution.to_xarray`."""
     xr = import_xarray("Solution.to_xarray")
     grid = solution.grid
-    batch = _batch_dimensions(solution.batch_shape)
+    batch = batch_dimensions(solution.batch_shape)
     per_realisation = ("time", *batch)
 
     variables: dict[str, Any] = {}
@@ -55,14 +68,17 @@ def to_xarray(solution: Solution) -> xarray.Dataset:
         add("psi", (*per_realisation, "x"), solution.fields_as_numpy(), "field")
     else:
         statistics = solution.statistics
-        for name, (dim, long_name) in _STATISTICS.items():
+        for name, (dim, long_name) in STATISTICS.items():
             add(name, ("time", dim), getattr(statistics, name), long_name)
         if hasattr(solution, "final"):
             add("final", (*batch, "x"), as_numpy(solution.final), "field at the last time")
     add("mass", per_realisation, solution.mass, "mass")
     add("momentum", per_realisation, solution.momentum, "momentum")
     add("energy", per_realisation, solution.energy, "energy")
-    _add_problem(add, solution.problem, solution.batch_shape)
+    for name, (values, dims, long_name) in problem_arrays(
+        solution.problem, solution.batch_shape
+    ).items():
+        add(name, dims, values, long_name)
 
     coordinates: dict[str, Any] = {
         "time": ("time", solution.t, {"long_name": "time", "units": "1"}),
@@ -113,7 +129,7 @@ def from_file_dataset(dataset: xarray.Dataset) -> Solution:
         adaptive=bool(attributes["stats_adaptive"]),
         threads=int(attributes["stats_threads"]),
     )
-    problem, times = _rebuild_problem(dataset), dataset["time"].values
+    problem, times = rebuild_problem(dataset), dataset["time"].values
     if attributes["store"] == "fields":
         psi = _joined(dataset, "psi")
         return Solution(problem, times, stats, psi=psi, conserved=conserved)
@@ -129,7 +145,8 @@ def from_file_dataset(dataset: xarray.Dataset) -> Solution:
     return Solution(problem, times, stats, final=final, statistics=statistics, conserved=conserved)
 
 
-def _rebuild_problem(dataset: xarray.Dataset) -> Problem:
+def rebuild_problem(dataset: Any) -> Problem:
+    """The problem of which `problem_arrays` and `problem_attributes` made part of ``dataset``."""
     attributes = dataset.attrs
 
     def array_or_none(name: str) -> npt.NDArray[np.float64] | None:
@@ -153,16 +170,14 @@ def _rebuild_problem(dataset: xarray.Dataset) -> Problem:
 
 def _attributes(solution: Solution) -> dict[str, str | int | float]:
     """Global attributes: whose file it is, the problem, and how it was solved."""
-    problem, stats = solution.problem, solution.stats
+    stats = solution.stats
     attributes: dict[str, str | int | float] = {
         "title": "Solution of the nonlinear Schrodinger equation",
-        "equation": "i psi_t = omega(-i d/dx) psi - g |psi|^2 psi + V psi - i gamma psi",
         "fourfold_content": "nlse solution",
         "fourfold_format": FORMAT,
         "fourfold_version": __version__,
         "store": "fields" if solution.has_fields else "statistics",
-        "grid_n": problem.grid.n,
-        "grid_length": problem.grid.length,
+        **problem_attributes(solution.problem),
         "stats_method": stats.method,
         "stats_order": stats.order,
         "stats_steps": stats.steps,
@@ -174,20 +189,38 @@ def _attributes(solution: Solution) -> dict[str, str | int | float]:
     }
     if stats.step is not None:
         attributes["stats_step"] = stats.step
-    if isinstance(problem.dispersion, Mapping):
-        # JSON writes the shortest digits that give the same double again.
-        attributes["dispersion"] = json.dumps(dict(problem.dispersion))
-    if isinstance(problem.nonlinearity, float):
-        attributes["nonlinearity"] = problem.nonlinearity
     if not solution.has_fields and solution.statistics is not None:
         attributes["realisations"] = solution.statistics.count
     return attributes
 
 
-def _add_problem(add: Any, problem: Problem, batch_shape: tuple[int, ...]) -> None:
-    """The coefficients that are arrays; omega always, for those who read the file elsewhere."""
-    add("omega", ("k",), problem.omega, "dispersion, angular frequency of a linear wave")
-    arrays = {
+def problem_attributes(problem: Problem) -> dict[str, str | int | float]:
+    """What of a problem is no array."""
+    attributes: dict[str, str | int | float] = {
+        "equation": "i psi_t = omega(-i d/dx) psi - g |psi|^2 psi + V psi - i gamma psi",
+        "grid_n": problem.grid.n,
+        "grid_length": problem.grid.length,
+    }
+    if isinstance(problem.dispersion, Mapping):
+        # JSON writes the shortest digits that give the same double again.
+        attributes["dispersion"] = json.dumps(dict(problem.dispersion))
+    if isinstance(problem.nonlinearity, float):
+        attributes["nonlinearity"] = problem.nonlinearity
+    return attributes
+
+
+def problem_arrays(
+    problem: Problem, batch_shape: tuple[int, ...]
+) -> dict[str, tuple[Float64, tuple[str, ...], str]]:
+    """The coefficients that are arrays, with names for their axes and a description.
+
+    omega is always among them, for those who read the file elsewhere.
+    """
+    long_name = "dispersion, angular frequency of a linear wave"
+    found: dict[str, tuple[Float64, tuple[str, ...], str]] = {
+        "omega": (problem.omega, ("k",), long_name)
+    }
+    arrays: dict[str, tuple[Any, tuple[str, ...], str]] = {
         "nonlinearity": (problem.nonlinearity, (), "nonlinearity g, positive focuses"),
         "potential": (problem.potential, ("x",), "potential V"),
         "loss": (problem.loss, ("x",), "loss gamma, negative is gain"),
@@ -195,10 +228,13 @@ def _add_problem(add: Any, problem: Problem, batch_shape: tuple[int, ...]) -> No
     for name, (values, last, long_name) in arrays.items():
         if isinstance(values, np.ndarray):
             leading = values.shape[: values.ndim - len(last)]
-            add(name, _aligned_dimensions(name, leading, batch_shape) + last, values, long_name)
+            dims = _aligned_dimensions(name, leading, batch_shape) + last
+            found[name] = (values, dims, long_name)
+    return found
 
 
-def _batch_dimensions(batch_shape: tuple[int, ...]) -> tuple[str, ...]:
+def batch_dimensions(batch_shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Names for the axes of realisations."""
     if len(batch_shape) == 1:
         return ("realisation",)
     return tuple(f"realisation_{axis}" for axis in range(len(batch_shape)))
@@ -211,7 +247,7 @@ def _aligned_dimensions(
 
     An axis of length 1 that is stretched gets a name of its own, so that its shape is kept.
     """
-    batch = _batch_dimensions(batch_shape)
+    batch = batch_dimensions(batch_shape)
     offset = len(batch) - len(shape)
     return tuple(
         batch[offset + axis] if size == batch_shape[offset + axis] else f"{name}_axis_{axis}"

@@ -76,7 +76,7 @@ class Stepper:
         self._problem = problem
         self._shape = (*batch_shape, n)
         self._dtype = dtype
-        batch = int(np.prod(batch_shape, dtype=np.int64))
+        self._batch = batch = int(np.prod(batch_shape, dtype=np.int64))
         omega = np.ascontiguousarray(problem.omega)
         multiplier = fourier_filter(problem, "exponential" if method == "published" else dealias)
         in_time = problem.in_time
@@ -180,12 +180,6 @@ class Stepper:
         clock: list[float] = times.tolist()
         return [self._integrator.duration(*ends) for ends in pairwise(clock)]
 
-    def steps_to_try(self) -> npt.NDArray[np.float64]:
-        """The first step of each realisation in the next interval, where steps adapt."""
-        steps = np.zeros(self._shape[:-1])
-        self._integrator.steps_to_try(steps.ctypes.data)
-        return steps
-
     def sums(self, wanted: Collection[str]) -> dict[str, npt.NDArray[np.float64]]:
         """Zeroed arrays for `backward`, one row a realisation in front.
 
@@ -247,6 +241,20 @@ class Stepper:
         )
         if status != 0:
             raise StepFailure(_KINDS[status], time, realisation, error)
+    def control(self) -> tuple[float, npt.NDArray[np.float64]]:
+        """What decides the steps to come: the last interval's duration, each next step (batch,)."""
+        next_steps = np.empty(self._batch)
+        return self._integrator.control(next_steps.ctypes.data), next_steps
+
+    def restore_control(self, duration: float, next_steps: npt.NDArray[np.float64]) -> None:
+        """Go on as the stepper of the same run would whose `control` gave this."""
+        if next_steps.shape != (self._batch,) or next_steps.dtype != np.float64:
+            raise ValueError(
+                f"next_steps: expected a float64 array of shape ({self._batch},), "
+                f"got {next_steps.dtype} of shape {next_steps.shape}"
+            )
+        contiguous = np.ascontiguousarray(next_steps)
+        self._integrator.restore_control(duration, contiguous.ctypes.data)
 
     @property
     def counters(self) -> Counters:

@@ -124,6 +124,33 @@ class EnsembleRecorder:
         self._conserved.momentum[index, rows] = grid.length * np.einsum("ij,j->i", spectrum, grid.k)
         self._conserved.energy[index, rows] = energy
 
+    def restore(self, statistics: EnsembleStatistics, conserved: Conserved) -> None:
+        """Take what another recorder had for the first saved times."""
+        times = len(statistics.intensity)
+        self._mean_field[:times] = statistics.mean_field
+        self._mean_coefficients[:times] = statistics.mean_coefficients
+        self._intensity[:times] = statistics.intensity
+        self._variance[:times] = statistics.intensity_variance
+        self._spectrum[:times] = statistics.spectrum
+        shape = (times, self._count)
+        self._conserved.mass[:times] = conserved.mass.reshape(shape)
+        self._conserved.momentum[:times] = conserved.momentum.reshape(shape)
+        self._conserved.energy[:times] = conserved.energy.reshape(shape)
+
+    def row(self, index: int) -> dict[str, npt.NDArray[Any]]:
+        """What was recorded at saved time ``index``, by the names of the attributes."""
+        shape = self._batch_shape
+        return {
+            "mean_field": self._mean_field[index],
+            "mean_coefficients": self._mean_coefficients[index],
+            "intensity": self._intensity[index],
+            "intensity_variance": self._variance[index],
+            "spectrum": self._spectrum[index],
+            "mass": self._conserved.mass[index].reshape(shape),
+            "momentum": self._conserved.momentum[index].reshape(shape),
+            "energy": self._conserved.energy[index].reshape(shape),
+        }
+
     def statistics(self, times: int) -> EnsembleStatistics:
         """The statistics of the first ``times`` saved times."""
         return EnsembleStatistics(
