@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.errors import OrderWarning
+from fourfold.nlse._backward import check_differentiable, wanted_leaves
 from fourfold.nlse._execute import begin, check_new_file
 from fourfold.nlse._inputs import (
     check_choice,
@@ -61,7 +62,8 @@ def solve(
         The equation and its grid.
     psi0 : complex64 or complex128 array or CPU tensor (..., n)
         Field at ``t[0]``; leading dimensions are realisations. NumPy or torch. It is copied, not
-        changed.
+        changed. If it or a coefficient of the problem is a tensor that requires gradients,
+        ``solution.psi`` has them (docs/nlse/gradients.md).
     t : array_like (T,)
         Times to save, strictly increasing; the first is that of `psi0`.
     method : str, optional
@@ -101,7 +103,8 @@ def solve(
     TypeError, ValueError
         If an argument is not what is said above; before any work.
     NotImplementedError
-        If `psi0` is a tensor that does not live on the CPU.
+        If `psi0` is a tensor that does not live on the CPU, or gradients are wanted of a method that
+        has none.
     BlowUpError
         If the field stops being finite.
     StepSizeError
@@ -140,6 +143,9 @@ def solve(
             f"dealias must be None for method {chosen.name!r}, which has a filter of its own"
         )
     check_choice("store", store, ("fields", "statistics"))
+    leaves = wanted_leaves(problem, psi0)
+    if leaves:
+        check_differentiable(chosen.name, store, save)
     count = int(np.prod(batch_shape))
     if store == "statistics" and count < 2:
         raise ValueError(
@@ -158,6 +164,7 @@ def solve(
         dealias=dealias,
         store=store,
         is_torch=is_torch,
+        keep_loss="loss" in leaves,
     )
     path = None if save is None else check_new_file(save, plan)
     order = problem.order(chosen.name)
@@ -169,6 +176,10 @@ def solve(
             OrderWarning,
             stacklevel=2,
         )
+    if leaves:
+        from fourfold.nlse._autograd import solve_with_gradients
+
+        return solve_with_gradients(plan, psi0, field, leaves, progress)
     return begin(plan, field, path, progress)
 
 
