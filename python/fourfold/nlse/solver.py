@@ -30,7 +30,7 @@ from fourfold.nlse.methods import (
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solution import Solution
 
-__all__ = ["solve"]
+__all__ = ["check_batch", "check_step_control", "solve"]
 
 
 def solve(
@@ -133,10 +133,10 @@ def solve(
         raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
     field, is_torch = check_field(psi0, problem.grid.n)
     batch_shape = field.shape[:-1]
-    _check_batch(problem, batch_shape)
+    check_batch(problem, batch_shape)
     times = check_saved_times(t)
     chosen = _choose_method(problem, method)
-    fixed_step, rtol, atol = _check_step_control(chosen, step, rtol, atol, field, times)
+    fixed_step, rtol, atol = check_step_control(chosen, step, rtol, atol, field, times)
     check_choice("dealias", dealias, (None, "two_thirds", "exponential"))
     if dealias is not None and chosen.own_filter:
         raise ValueError(
@@ -183,7 +183,8 @@ def solve(
     return begin(plan, field, path, progress)
 
 
-def _check_batch(problem: Problem, batch_shape: tuple[int, ...]) -> None:
+def check_batch(problem: Problem, batch_shape: tuple[int, ...]) -> None:
+    """Refuse a problem whose batch shape does not broadcast to that of the fields."""
     try:
         fits = np.broadcast_shapes(problem.batch_shape, batch_shape) == batch_shape
     except ValueError:
@@ -204,7 +205,7 @@ def _choose_method(problem: Problem, name: str | None) -> Method:
     return _default_method(problem) if name is None else get_method(name)
 
 
-def _check_step_control(
+def check_step_control(
     method: Method,
     step: float | None,
     rtol: float | None,
