@@ -14,6 +14,7 @@ __all__ = [
     "DamagedFileError",
     "FourfoldError",
     "MissingExtraError",
+    "NotSavableError",
     "OrderWarning",
     "ResumeWarning",
     "RunInterrupted",
@@ -149,6 +150,10 @@ class MissingExtraError(FourfoldError, ImportError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.extra, self.package, self.purpose)
+
+
+class NotSavableError(FourfoldError, ValueError):
+    """Something holds what no file can hold, a function say."""
 
 
 class DamagedFileError(FourfoldError, OSError):

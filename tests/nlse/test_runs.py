@@ -92,6 +92,15 @@ PROBLEMS = {
         loss=np.linspace(0, 0.1, 3)[:, None] * np.ones(48),
     ),
     "array": nlse.Problem(GRID, dispersion=np.cos(GRID.k), loss=0.1),
+    "in time": nlse.Problem(
+        GRID,
+        nonlinearity=nlse.Modulated(np.array([1.0, 0.5]), [1.0, 0.5, 0.7], [0.0, 0.4, 2.0]),
+        potential=nlse.Modulated(
+            lambda x: np.cos(GRID.k[1] * x), np.sin(np.arange(5)), np.arange(5)
+        )
+        + 0.1 * GRID.x**2,
+        loss=nlse.Modulated(0.1, [0.0, 1.0], [0.0, 9.0], interpolation="linear"),
+    ),
 }
 
 
@@ -103,7 +112,7 @@ def test_a_broken_run_goes_on_as_if_it_had_not_been(
 ) -> None:
     path = tmp_path / "run.nc"
     for number, (problem, batch, index) in enumerate(
-        [("focusing", (), 1), ("all", (2, 3), 5), ("array", (3,), 8)]
+        [("focusing", (), 1), ("all", (2, 3), 5), ("array", (3,), 8), ("in time", (3, 2), 3)]
     ):
         arguments = (PROBLEMS[problem], fields(*batch, dtype=dtype), TIMES)
         options: dict[str, Any] = {"method": method, "step": 0.03}
@@ -416,6 +425,9 @@ def test_what_cannot_be_saved_is_refused_before_any_work(
         nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="save needs at least 1 realisation"):
         nlse.solve(PROBLEMS["focusing"], fields(0), TIMES, save=tmp_path / "run.nc")
+    moved = nlse.Problem(GRID, potential=lambda x, t: x * np.sin(t))
+    with pytest.raises(errors.NotSavableError, match="potential holds a Python function of time"):
+        nlse.solve(moved, fields(), TIMES, save=tmp_path / "run.nc")
     assert os.listdir(tmp_path) == ["there.nc"]
 
 

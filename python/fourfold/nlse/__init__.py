@@ -11,6 +11,7 @@ equation conserves, `plot` the figures.
 
 from fourfold.nlse import cases, diagnostics, exact, methods, plot, units
 from fourfold.nlse._resume import resume
+from fourfold.nlse._scan import scan
 from fourfold.nlse.exact import (
     akhmediev,
     akhmediev_length,
@@ -67,6 +68,7 @@ __all__ = [
     "plane_wave",
     "plot",
     "resume",
+    "scan",
     "soliton",
     "solve",
     "two_soliton",

@@ -145,9 +145,7 @@ class Problem:
         """What depends on time, by name: "nonlinearity", "potential", "loss"."""
         parts = {"nonlinearity": self._g, "potential": self._potential, "loss": self._loss}
         return {
-            name: part
-            for name, part in parts.items()
-            if isinstance(part, (Series, FunctionInTime))
+            name: part for name, part in parts.items() if isinstance(part, (Series, FunctionInTime))
         }
 
     @property
@@ -277,9 +275,7 @@ def _strength(
     return _real_array(name, value)
 
 
-def _medium(
-    name: str, medium: Medium | None, grid: Grid
-) -> NDArray[np.float64] | _InTime | None:
+def _medium(name: str, medium: Medium | None, grid: Grid) -> NDArray[np.float64] | _InTime | None:
     if medium is None:
         return None
     if isinstance(medium, Modulated):

@@ -256,6 +256,8 @@ class Solution:
             If xarray or netCDF4 is not installed.
         OSError
             If the file cannot be written.
+        NotSavableError
+            If the problem holds functions of time.
         """
         from fourfold.nlse.io import save
 
