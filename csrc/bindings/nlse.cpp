@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,21 @@ nlse::Part part_of(const std::string& name) {
     if (name == "potential") return nlse::Part::potential;
     if (name == "loss") return nlse::Part::loss;
     throw py::value_error("no part of the medium is called " + name);
+}
+
+// Addresses of the arrays of derivatives by name; what is not wanted is left out.
+nlse::Sensitivities sensitivities_of(const std::map<std::string, std::uintptr_t>& sums) {
+    const auto find = [&](const char* name) {
+        const auto found = sums.find(name);
+        return found == sums.end() ? nullptr : at<double>(found->second);
+    };
+    return {find("nonlinearity"),
+            find("potential"),
+            find("loss"),
+            find("omega"),
+            {find("nonlinearity_rows"), find("nonlinearity_coefficients")},
+            {find("potential_rows"), find("potential_coefficients")},
+            {find("loss_rows"), find("loss_coefficients")}};
 }
 
 // A Python function of time that returns float64 values through the buffer protocol.
@@ -90,6 +106,28 @@ void register_integrator(py::module_& module, const char* name) {
                 return py::make_tuple(static_cast<int>(failure.status), failure.realisation, failure.time);
             },
             py::arg("psi"), py::arg("t0"), py::arg("t1"), py::arg("threads"))
+        .def("duration", &Integrator::duration, py::arg("t0"), py::arg("t1"))
+        .def(
+            "backward",
+            [](Integrator& self, std::uintptr_t psi_start, std::uintptr_t psi_end, std::uintptr_t cotangent, double t0,
+               double duration, std::uintptr_t first_steps, bool reversible, double tolerance,
+               const std::map<std::string, std::uintptr_t>& sums, int threads) {
+                nlse::Failure failure{};
+                const Signals signals;
+                {
+                    const nlse::Sensitivities sensitivities = sensitivities_of(sums);
+                    const GilReleased released;
+                    failure = self.backward(at<const T>(psi_start), at<const T>(psi_end), at<T>(cotangent), t0,
+                                            duration, at<const double>(first_steps), reversible, tolerance,
+                                            sensitivities, threads, [&] { return signals.arrived(); });
+                }
+                if (failure.status == nlse::Status::cancelled) throw py::error_already_set();
+                return py::make_tuple(static_cast<int>(failure.status), failure.realisation, failure.time,
+                                      failure.error);
+            },
+            py::kw_only(), py::arg("psi_start"), py::arg("psi_end"), py::arg("cotangent"), py::arg("t0"),
+            py::arg("duration"), py::arg("first_steps"), py::arg("reversible"), py::arg("tolerance"), py::arg("sums"),
+            py::arg("threads"))
         .def("counters",
              [](const Integrator& self) {
                  const nlse::Counters sum = self.counters();

@@ -1,11 +1,10 @@
 #include "nlse/integrator.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cmath>
 #include <limits>
 
+#include "nlse/interruption.hpp"
 #include "support/isa.hpp"
 #include "support/thread_pool.hpp"
 
@@ -53,24 +52,6 @@ Method method_of(const std::string& name) {
     if (name == "dop853") return Method::dop853;
     if (name == "published") return Method::published;
     return Method::splitting;
-}
-
-struct Interruption {
-    const std::function<bool()>& ask;
-    std::atomic<bool> stop{false};
-    std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
-};
-
-bool look(void* context) { return static_cast<Interruption*>(context)->stop.load(std::memory_order_relaxed); }
-
-bool ask_now_and_then(void* context) {
-    auto& interruption = *static_cast<Interruption*>(context);
-    const auto now = std::chrono::steady_clock::now();
-    if (now - interruption.asked > std::chrono::milliseconds(50)) {
-        interruption.asked = now;
-        if (interruption.ask()) interruption.stop.store(true, std::memory_order_relaxed);
-    }
-    return look(context);
 }
 
 template <class T>
@@ -164,35 +145,41 @@ void Integrator<T>::vary(Part part, Variation given) {
 }
 
 template <class T>
+double Integrator<T>::duration(double t0, double t1) {
+    const double rounding = 4 * std::numeric_limits<double>::epsilon() * std::max(std::abs(t0), std::abs(t1));
+    if (std::abs((t1 - t0) - duration_) > rounding) duration_ = t1 - t0;
+    return duration_;
+}
+
+template <class T>
+Interval Integrator<T>::interval(double t0, double t1, double duration) const {
+    Interval stretch{};
+    stretch.rtol = options_.rtol;
+    stretch.atol = options_.atol;
+    if (setup_.method == Method::published) {
+        stretch.t0 = t0;
+        stretch.t1 = t1;
+        stretch.max_step = kPublishedMaxStep;
+        return stretch;
+    }
+    const double reach = std::max(std::abs(t0), std::abs(t1));
+    stretch.origin = t0;
+    stretch.t1 = duration;
+    stretch.max_step = std::numeric_limits<double>::infinity();
+    stretch.min_step = std::max(8 * std::numeric_limits<double>::epsilon() * reach,
+                                kSmallestStep * (options_.t_end - options_.t_start));
+    if (options_.step > 0) {
+        // A hair of slack: an interval of ten steps is ten steps, however its ends were rounded.
+        stretch.steps = static_cast<std::int64_t>(std::max(1.0, std::ceil(duration / options_.step * (1 - 1e-10))));
+    }
+    return stretch;
+}
+
+template <class T>
 Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const std::function<bool()>& interrupted) {
     const std::lock_guard turn(mutex_);
     if (asks_functions_) threads = 1;
-    const double reach = std::max(std::abs(t0), std::abs(t1));
-    Interval interval{};
-    interval.t0 = t0;
-    interval.t1 = t1;
-    interval.rtol = options_.rtol;
-    interval.atol = options_.atol;
-    interval.max_step = std::numeric_limits<double>::infinity();
-    if (setup_.method == Method::published) {
-        interval.max_step = kPublishedMaxStep;
-    } else {
-        // Times are counted from t0, and an interval as long as the one before but for the rounding of its ends counts
-        // as just as long: then its tables can be kept.
-        const double duration = t1 - t0;
-        const double rounding = 4 * std::numeric_limits<double>::epsilon() * reach;
-        if (std::abs(duration - duration_) > rounding) duration_ = duration;
-        interval.origin = t0;
-        interval.t0 = 0;
-        interval.t1 = duration_;
-        interval.min_step = std::max(8 * std::numeric_limits<double>::epsilon() * reach,
-                                     kSmallestStep * (options_.t_end - options_.t_start));
-        if (options_.step > 0) {
-            // A hair of slack: an interval of ten steps is ten steps, however its ends were rounded.
-            interval.steps =
-                static_cast<std::int64_t>(std::max(1.0, std::ceil(duration_ / options_.step * (1 - 1e-10))));
-        }
-    }
+    const Interval stretch = interval(t0, t1, duration(t0, t1));
     while (workers_.size() < static_cast<std::size_t>(std::max(threads, 1))) {
         workers_.emplace_back(needs_.worker);
     }
@@ -204,21 +191,19 @@ Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const 
             status[item] = Status::cancelled;
             return;
         }
-        // The calling thread, worker 0, is the only one that may ask.
-        const CancelFlag cancel{worker == 0 ? ask_now_and_then : look, &interruption};
-        status[item] =
-            kernels<T>().advance(setup_, medium(item), interval, progress_[item], psi + 2 * plan_.n * item,
-                                 workers_[worker].data(), states_.data() + needs_.realisation * item, cancel);
+        status[item] = kernels<T>().advance(setup_, medium(item), stretch, progress_[item], psi + 2 * plan_.n * item,
+                                            workers_[worker].data(), states_.data() + needs_.realisation * item,
+                                            interruption.flag(worker));
     };
     parallel_for(batch_, threads, work);
 
     for (std::size_t i = 0; i < batch_; ++i) {
-        if (status[i] == Status::cancelled) return {Status::cancelled, i, interval.origin + progress_[i].time};
+        if (status[i] == Status::cancelled) return {Status::cancelled, i, stretch.origin + progress_[i].time, 0};
     }
     for (std::size_t i = 0; i < batch_; ++i) {
-        if (status[i] != Status::ok) return {status[i], i, interval.origin + progress_[i].time};
+        if (status[i] != Status::ok) return {status[i], i, stretch.origin + progress_[i].time, 0};
     }
-    return {Status::ok, 0, t1};
+    return {Status::ok, 0, t1, 0};
 }
 
 template <class T>

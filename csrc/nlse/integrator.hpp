@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "nlse/adjoint.hpp"
 #include "nlse/setup.hpp"
 
 namespace fourfold::nlse {
@@ -48,6 +49,7 @@ struct Failure {
     Status status;
     std::size_t realisation;
     double time;
+    double error;  // of a reconstruction
 };
 
 struct Counters {
@@ -76,6 +78,20 @@ public:
     double control(double* next_steps) const;  // next_steps[batch]; 0: none yet
     void restore_control(double duration, const double* next_steps);
 
+    // Times are counted from the beginning of an interval, and one that is as long as the one before but for the
+    // rounding of its ends counts as just as long: then its tables can be kept. So this is to be asked for all intervals
+    // of a run in their order; advance() does.
+    double duration(double t0, double t1);
+
+    // The way back of one interval for the derivatives: lambda[batch][2 n], the cotangents of the states at its end, get
+    // those of the states at its beginning, and `sums`, arrays with one row a realisation, what the coefficients add.
+    // psi_start and psi_end are the states at both ends, first_steps what control() said at the beginning.
+    // `reversible`: run the steps backwards from psi_end; Status::reconstruction where that misses psi_start by more
+    // than the tolerance (relative, 2-norm). Otherwise along checkpoints. For splittings only.
+    Failure backward(const T* psi_start, const T* psi_end, T* lambda, double t0, double duration,
+                     const double* first_steps, bool reversible, double tolerance, const Sensitivities& sums,
+                     int threads, const std::function<bool()>& interrupted);
+
 private:
     struct Varying {
         AlignedBuffer<T> rows;
@@ -86,6 +102,8 @@ private:
     };
 
     Medium<T> medium(std::size_t realisation) const;
+    Interval interval(double t0, double t1, double duration) const;
+    Sensitivities sums_of(const Sensitivities& all, std::size_t realisation) const;
 
     FftPlan<T> plan_;
     Setup<T> setup_;
@@ -96,7 +114,7 @@ private:
     AlignedBuffer<T> filter_, nonlinearity_, potential_, loss_;
     bool shared_nonlinearity_, shared_potential_, shared_loss_;
     std::vector<Progress> progress_;
-    std::vector<AlignedBuffer<T>> workers_;
+    std::vector<AlignedBuffer<T>> workers_, adjoint_workers_;
     AlignedBuffer<T> states_;  // [batch][needs.realisation]
     MemoryNeeds needs_;
     bool asks_functions_ = false;

@@ -14,7 +14,7 @@ namespace {
 
 using namespace fourfold::FOURFOLD_LEVEL;
 
-static inline double value_at(const PiecewiseCubic& f, double time) {
+static inline std::size_t piece_at(const PiecewiseCubic& f, double time) {
     std::size_t piece = 0, above = f.pieces;  // knots[piece] <= time < knots[above], but for the ends
     while (above - piece > 1) {
         const std::size_t middle = piece + (above - piece) / 2;
@@ -24,6 +24,11 @@ static inline double value_at(const PiecewiseCubic& f, double time) {
             above = middle;
         }
     }
+    return piece;
+}
+
+static inline double value_at(const PiecewiseCubic& f, double time) {
+    const std::size_t piece = piece_at(f, time);
     const double* c = f.coefficients + 4 * piece;
     const double s = time - f.knots[piece];
     return c[0] + s * (c[1] + s * (c[2] + s * c[3]));
@@ -100,6 +105,8 @@ public:
 
     const Medium<T>& constant() const { return constant_; }
     bool loss_changes() const { return setup_.loss_in_time != nullptr; }
+
+    double time() const { return time_; }  // of the last at()
 
     const Medium<T>& at(double time) {
         if (!changes_ || time == time_) return now_;

@@ -43,7 +43,7 @@ struct InTime {
     TimeFunction function;
 };
 
-enum class Status : int { ok = 0, not_finite = 1, step_floor = 2, cancelled = 3 };
+enum class Status : int { ok = 0, not_finite = 1, step_floor = 2, cancelled = 3, reconstruction = 4 };
 
 // The stretch of time between two saved times, for one realisation.
 struct Interval {

@@ -23,14 +23,20 @@ struct SplittingTables {
     T* potential;
 };
 
+// table[2][n]: re, im of (filter exp(-i omega tau) - 1)/n
 template <class T>
-void build_kinetic_tables(const Setup<T>& setup, double step, T* tables) {
+void build_kinetic_table(const Setup<T>& setup, double tau, const T* filter, T* table) {
     const std::size_t n = setup.plan->n;
     const double high = static_cast<double>(static_cast<T>(1.0 / static_cast<double>(n)));
     const double low = -std::fma(high, static_cast<double>(n), -1.0) / static_cast<double>(n);
+    phase_table<T, 1>(setup.omega, tau, filter, high, low, table, table + n, n);
+}
+
+template <class T>
+void build_kinetic_tables(const Setup<T>& setup, double step, T* tables) {
     for (int slot = 0; slot < setup.program.kinetic_slots; ++slot) {
-        T* re = tables + 2 * n * slot;
-        phase_table<T, 1>(setup.omega, setup.program.kinetic[slot] * step, setup.filter, high, low, re, re + n, n);
+        build_kinetic_table(setup, setup.program.kinetic[slot] * step, setup.filter,
+                            tables + 2 * setup.plan->n * slot);
     }
 }
 

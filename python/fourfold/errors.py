@@ -16,6 +16,7 @@ __all__ = [
     "MissingExtraError",
     "NotSavableError",
     "OrderWarning",
+    "ReconstructionError",
     "ResumeWarning",
     "RunInterrupted",
     "StepSizeError",
@@ -86,6 +87,19 @@ class StepSizeError(_InterruptedRun):
         The states saved so far, as the function that raised would have returned them, or None.
     """
 
+
+class ReconstructionError(_InterruptedRun):
+    """The states that a gradient needs could not be had back by running the steps backwards.
+
+    Attributes
+    ----------
+    time : float
+        The saved time at which the way back should have arrived.
+    realisation : int
+        Flat index of the realisation, in the batch, that failed.
+    solution : None
+        Of no use here.
+    """
 
 class ConvergenceError(FourfoldError, ArithmeticError):
     """An iteration did not come as near to its aim as it was asked to.

@@ -9,6 +9,8 @@ closed forms to start from and to compare with, `cases` the published cases, `di
 equation conserves, `plot` the figures.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from fourfold.nlse import cases, diagnostics, exact, methods, plot, units
 from fourfold.nlse._resume import resume
 from fourfold.nlse._scan import scan
@@ -40,6 +42,9 @@ from fourfold.nlse.solution import Solution, SolveStats
 from fourfold.nlse.solver import solve
 from fourfold.nlse.statistics import EnsembleStatistics
 
+if TYPE_CHECKING:
+    from fourfold.nlse._operator import propagate
+
 __all__ = [
     "EnsembleStatistics",
     "Grid",
@@ -67,6 +72,7 @@ __all__ = [
     "peregrine",
     "plane_wave",
     "plot",
+    "propagate",
     "resume",
     "scan",
     "soliton",
@@ -75,3 +81,12 @@ __all__ = [
     "units",
     "wigner_occupation",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The operator needs torch, which takes seconds to import and which arrays do without.
+    if name == "propagate":
+        from fourfold.nlse._operator import propagate
+
+        return propagate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -52,8 +52,17 @@ def check_new_file(path: str | os.PathLike[str], plan: Plan) -> str:
     return refuse_existing(path)
 
 
-def begin(plan: Plan, field: npt.NDArray[Any], path: str | None, progress: bool) -> Solution:
-    """Run a plan from its first time on, where ``field`` is; into a new file, if there is a path."""
+def begin(
+    plan: Plan,
+    field: npt.NDArray[Any],
+    path: str | None,
+    progress: bool,
+    first_steps: list[npt.NDArray[np.float64]] | None = None,
+) -> Solution:
+    """Run a plan from its first time on, where ``field`` is; into a new file, if there is a path.
+
+    ``first_steps`` gets, for each interval, the steps that its realisations try first.
+    """
     stepper = plan.stepper()
     clock = Clock(plan, stepper)
     recorder = None
@@ -74,7 +83,7 @@ def begin(plan: Plan, field: npt.NDArray[Any], path: str | None, progress: bool)
             if recorder is None
             else KeepStatistics(plan, field, recorder, log, file)
         )
-    return advance(plan, stepper, clock, keeper, 1, path, progress)
+    return advance(plan, stepper, clock, keeper, 1, path, progress, first_steps)
 
 
 def advance(
@@ -85,6 +94,7 @@ def advance(
     first: int,
     path: str | None,
     progress: bool,
+    first_steps: list[npt.NDArray[np.float64]] | None = None,
 ) -> Solution:
     """Go through the saved times from number ``first`` on."""
     times: list[float] = plan.times.tolist()
@@ -97,6 +107,8 @@ def advance(
     try:
         with bar as report:
             for saved in range(first, len(times)):
+                if first_steps is not None:
+                    first_steps.append(stepper.control()[1])
                 stepper.advance(keeper.begin(saved), times[saved - 1], times[saved])
                 keeper.end(saved)
                 if report is not None:

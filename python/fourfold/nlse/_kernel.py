@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,17 +16,18 @@ from fourfold.nlse.problem import Problem
 
 __all__ = ["Counters", "StepFailure", "Stepper", "fourier_filter"]
 
-_KINDS = {1: "not_finite", 2: "step_floor"}
+_KINDS = {1: "not_finite", 2: "step_floor", 4: "reconstruction"}
 
 
 class StepFailure(Exception):
     """A realisation could not be advanced."""
 
-    def __init__(self, kind: str, time: float, realisation: int) -> None:
+    def __init__(self, kind: str, time: float, realisation: int, error: float = 0.0) -> None:
         super().__init__(f"{kind} at t = {time} in realisation {realisation}")
         self.kind = kind
         self.time = time
         self.realisation = realisation
+        self.error = error
 
 
 class Counters(NamedTuple):
@@ -66,9 +69,11 @@ class Stepper:
         rtol: float,
         atol: float,
         dealias: str | None,
+        keep_loss: bool = False,
     ) -> None:
         n = problem.grid.n
         self.order = problem.order(method)
+        self._problem = problem
         self._shape = (*batch_shape, n)
         self._dtype = dtype
         self._batch = batch = int(np.prod(batch_shape, dtype=np.int64))
@@ -79,7 +84,9 @@ class Stepper:
             part.check(t_start, t_end)
         g = 0.0 if "nonlinearity" in in_time else problem.nonlinearity
         v = None if "potential" in in_time else problem.potential
-        gamma = None if "loss" in in_time or not problem.lossy else problem.loss
+        # A loss of zero is left out, except where its derivative is wanted.
+        left_out = "loss" in in_time or not (problem.lossy or keep_loss)
+        gamma = None if left_out else problem.loss
         nonlinearity = _per_realisation(np.asarray(g), batch_shape, ())
         potential = _per_realisation(v, batch_shape, (n,))
         loss = _per_realisation(gamma, batch_shape, (n,))
@@ -168,6 +175,72 @@ class Stepper:
         if status != 0:
             raise StepFailure(_KINDS[status], time, realisation)
 
+    def durations(self, times: npt.NDArray[np.float64]) -> list[float]:
+        """The lengths of the intervals between the saved times, as `advance` takes them."""
+        clock: list[float] = times.tolist()
+        return [self._integrator.duration(*ends) for ends in pairwise(clock)]
+
+    def sums(self, wanted: Collection[str]) -> dict[str, npt.NDArray[np.float64]]:
+        """Zeroed arrays for `backward`, one row a realisation in front.
+
+        ``wanted``: "nonlinearity", "potential", "loss", "omega". What is a series in time gets
+        ``<name>_rows`` (..., terms, n) and, if it is sampled, ``<name>_coefficients``
+        (..., pieces of all terms, 4) instead.
+        """
+        batch, n = self._shape[:-1], self._shape[-1]
+        found = {}
+        for name in wanted:
+            part = self._problem.in_time.get(name)
+            tail = () if name == "nonlinearity" else (n,)
+            if part is None:
+                found[name] = np.zeros((*batch, *tail))
+            elif isinstance(part, Series):
+                found[f"{name}_rows"] = np.zeros((*batch, len(part.factors), *tail))
+                if part.sampled:
+                    pieces = sum(len(factor.knots) for factor in part.factors)
+                    found[f"{name}_coefficients"] = np.zeros((*batch, pieces, 4))
+        return found
+
+    def backward(
+        self,
+        psi_start: npt.NDArray[Any],
+        psi_end: npt.NDArray[Any],
+        cotangent: npt.NDArray[Any],
+        *,
+        t0: float,
+        duration: float,
+        first_steps: npt.NDArray[np.float64],
+        reversible: bool,
+        tolerance: float,
+        sums: dict[str, npt.NDArray[np.float64]],
+    ) -> None:
+        """Change ``cotangent`` from the end of an interval to its beginning; add to ``sums``.
+
+        Raises
+        ------
+        StepFailure
+            Of the kind "reconstruction", where the way back misses ``psi_start`` by more than the
+            tolerance, relative in the 2-norm.
+        """
+        for field in (psi_start, psi_end, cotangent):
+            if field.shape != self._shape or field.dtype != self._dtype or not field.flags.carray:
+                raise ValueError(f"expected C-contiguous {self._dtype} of shape {self._shape}")
+        if psi_start.size == 0:
+            return
+        status, realisation, time, error = self._integrator.backward(
+            psi_start=psi_start.ctypes.data,
+            psi_end=psi_end.ctypes.data,
+            cotangent=cotangent.ctypes.data,
+            t0=t0,
+            duration=duration,
+            first_steps=first_steps.ctypes.data,
+            reversible=reversible,
+            tolerance=tolerance,
+            sums={name: array.ctypes.data for name, array in sums.items()},
+            threads=get_num_threads(),
+        )
+        if status != 0:
+            raise StepFailure(_KINDS[status], time, realisation, error)
     def control(self) -> tuple[float, npt.NDArray[np.float64]]:
         """What decides the steps to come: the last interval's duration, each next step (batch,)."""
         next_steps = np.empty(self._batch)

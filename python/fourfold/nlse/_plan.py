@@ -37,6 +37,8 @@ class Plan:
     store : {"fields", "statistics"}
     is_torch : bool
         Whether the fields go out as tensors.
+    keep_loss : bool
+        Whether a loss of zero counts as loss, because its derivative is wanted.
     """
 
     problem: Problem
@@ -50,6 +52,7 @@ class Plan:
     dealias: str | None
     store: str
     is_torch: bool
+    keep_loss: bool = False
 
     @property
     def count(self) -> int:
@@ -74,6 +77,7 @@ class Plan:
             rtol=self.rtol,
             atol=self.atol,
             dealias=self.dealias,
+            keep_loss=self.keep_loss,
         )
 
 

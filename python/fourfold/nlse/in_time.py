@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._leaves import Leaf, plain
 from fourfold.nlse.grid import Grid
 
 __all__ = ["Factor", "FunctionInTime", "Modulated", "Series", "required_parameters"]
@@ -31,6 +32,8 @@ class Factor(NamedTuple):
     knots: Float
     coefficients: Float  # (pieces, 4)
     span: tuple[float, float]  # where it is defined
+    samples: Leaf | None = None  # what the coefficients come from, if it wants gradients
+    basis: Callable[[], Float] | None = None  # coefficients (pieces, 4, m) of each sample alone
 
 
 class _Term(NamedTuple):
@@ -112,6 +115,17 @@ class Modulated:
         series = cls.__new__(cls)
         series._terms = tuple(_Term(profile, factor) for profile, factor in terms)
         return series
+
+    def leaves(self, name: str) -> list[Leaf]:
+        """The tensors that want gradients, as ``name[j].profile`` and ``name[j].factor``."""
+        found = []
+        for j, term in enumerate(self._terms):
+            profile = plain(f"{name}[{j}].profile", term.profile)[1]
+            if profile is not None:
+                found.append(profile)
+            if term.factor.samples is not None:
+                found.append(term.factor.samples._replace(name=f"{name}[{j}].factor"))
+        return found
 
     @property
     def terms(self) -> tuple[_Term, ...]:
@@ -231,6 +245,7 @@ def required_parameters(name: str, function: Callable[..., Any], allowed: tuple[
 
 def _factor(factor: Any, times: Any, interpolation: str) -> Factor:
     everywhere = (-np.inf, np.inf)
+    factor, leaf = plain("factor", factor)
     if callable(factor):
         if times is not None:
             raise ValueError("times must not be given where factor is a function of t")
@@ -240,7 +255,10 @@ def _factor(factor: Any, times: Any, interpolation: str) -> Factor:
     if times is None:
         if values.ndim:
             raise ValueError("times must be given where factor is an array of samples")
-        return Factor(None, np.zeros(1), np.array([[float(values), 0.0, 0.0, 0.0]]), everywhere)
+        constant = np.array([[float(values), 0.0, 0.0, 0.0]])
+        return Factor(
+            None, np.zeros(1), constant, everywhere, leaf, lambda: np.eye(1, 4).reshape(1, 4, 1)
+        )
     knots = _real_vector("times", times)
     if knots.ndim != 1 or knots.shape != values.shape or knots.size < 2:
         raise ValueError(
@@ -254,19 +272,22 @@ def _factor(factor: Any, times: Any, interpolation: str) -> Factor:
         knots[:-1].copy(),
         _pieces(knots, values, interpolation),
         (float(knots[0]), float(knots[-1])),
+        leaf,
+        lambda: _pieces(knots, np.eye(len(knots)), interpolation),
     )
 
 
 def _pieces(knots: Float, values: Float, interpolation: str) -> Float:
-    """Coefficients (pieces, 4), the lowest power first."""
-    coefficients = np.zeros((len(knots) - 1, 4))
+    """Coefficients (pieces, 4), the lowest power first; of each column, if there are some."""
+    coefficients = np.zeros((len(knots) - 1, 4, *values.shape[1:]))
     if interpolation == "linear":
+        widths = np.diff(knots).reshape(-1, *(1,) * (values.ndim - 1))
         coefficients[:, 0] = values[:-1]
-        coefficients[:, 1] = np.diff(values) / np.diff(knots)
+        coefficients[:, 1] = np.diff(values, axis=0) / widths
     else:
         from scipy.interpolate import CubicSpline  # slow to import, and few need it
 
-        coefficients[...] = CubicSpline(knots, values).c[::-1].T
+        coefficients[...] = np.moveaxis(CubicSpline(knots, values).c[::-1], 0, 1)
     return coefficients
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._leaves import Leaf, plain
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.in_time import FunctionInTime, Modulated, Series, required_parameters
 from fourfold.nlse.methods import get_method
@@ -53,6 +54,11 @@ class Problem:
         gamma, as `potential`. Positive values damp the field like ``exp(-gamma t)``, negative
         ones amplify it.
 
+    Notes
+    -----
+    Coefficients may be torch tensors, also those in a mapping or a series. Their values are copied;
+    `solve` gives gradients with respect to those that require them (docs/nlse/gradients.md).
+
     Raises
     ------
     TypeError, ValueError
@@ -81,24 +87,46 @@ class Problem:
         if not isinstance(grid, Grid):
             raise TypeError(f"grid must be a fourfold.nlse.Grid, got {type(grid).__name__}")
         self._grid = grid
+        self._leaves: dict[str, Leaf] = {}
         self._dispersion: Mapping[int, float] | NDArray[np.float64]
         if dispersion is None:
             dispersion = {2: 0.5}
         if isinstance(dispersion, Mapping):
+            dispersion = {
+                order: self._plain(f"dispersion[{order}]", c) for order, c in dispersion.items()
+            }
             self._dispersion = _coefficients(dispersion)
             self._omega = _polynomial(self._dispersion, grid.k)
         else:
-            self._omega = _real_array("dispersion", dispersion)
+            self._omega = _real_array("dispersion", self._plain("dispersion", dispersion))
             if self._omega.shape != (grid.n,):
                 raise ValueError(
                     "dispersion must be a mapping {order: coefficient} or an array of shape "
                     f"({grid.n},), got shape {self._omega.shape}"
                 )
             self._dispersion = self._omega
-        self._g = _strength("nonlinearity", nonlinearity)
-        self._potential = _medium("potential", potential, grid)
-        self._loss = _medium("loss", loss, grid)
+        self._g = _strength("nonlinearity", self._plain("nonlinearity", nonlinearity))
+        self._potential = _medium("potential", self._plain("potential", potential), grid)
+        self._loss = _medium("loss", self._plain("loss", loss), grid)
         self._batch_shape = _common_batch_shape(self._g, self._potential, self._loss)
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """The value; what wants gradients is remembered."""
+        if isinstance(value, Modulated):
+            for leaf in value.leaves(name):
+                self._leaves[leaf.name] = leaf
+            return value
+        kept, leaf = plain(name, value)
+        if leaf is not None:
+            self._leaves[name] = leaf
+            if kept.ndim == 0:
+                return float(kept)
+        return kept
+
+    @property
+    def leaves(self) -> Mapping[str, Leaf]:
+        """The torch tensors among the coefficients that want gradients, by name."""
+        return self._leaves
 
     @property
     def grid(self) -> Grid:
@@ -267,7 +295,7 @@ def _strength(
     name: str, value: float | ArrayLike | Callable[[float], float] | Modulated
 ) -> NDArray[np.float64] | _InTime:
     if isinstance(value, Modulated):
-        rows = [_real_array(f"{name} (profile)", term.profile) for term in value.terms]
+        rows = [_real_array(f"{name} (profile)", plain(name, term.profile)[0]) for term in value.terms]
         return Series(name, rows, [term.factor for term in value.terms], tail=0)
     if callable(value):
         required_parameters(name, value, (1,))
@@ -279,7 +307,7 @@ def _medium(name: str, medium: Medium | None, grid: Grid) -> NDArray[np.float64]
     if medium is None:
         return None
     if isinstance(medium, Modulated):
-        rows = [_over_x(f"{name} (profile)", term.profile, grid) for term in medium.terms]
+        rows = [_over_x(f"{name} (profile)", plain(name, term.profile)[0], grid) for term in medium.terms]
         return Series(name, rows, [term.factor for term in medium.terms], tail=1)
     if callable(medium) and required_parameters(name, medium, (1, 2)) == 2:
         return FunctionInTime(name, medium, grid)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.errors import OrderWarning
+from fourfold.nlse._backward import check_differentiable, wanted_leaves
 from fourfold.nlse._execute import begin, check_new_file
 from fourfold.nlse._inputs import (
     check_choice,
@@ -29,7 +30,7 @@ from fourfold.nlse.methods import (
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solution import Solution
 
-__all__ = ["solve"]
+__all__ = ["check_batch", "check_step_control", "solve"]
 
 
 def solve(
@@ -61,7 +62,8 @@ def solve(
         The equation and its grid.
     psi0 : complex64 or complex128 array or CPU tensor (..., n)
         Field at ``t[0]``; leading dimensions are realisations. NumPy or torch. It is copied, not
-        changed.
+        changed. If it or a coefficient of the problem is a tensor that requires gradients,
+        ``solution.psi`` has them (docs/nlse/gradients.md).
     t : array_like (T,)
         Times to save, strictly increasing; the first is that of `psi0`.
     method : str, optional
@@ -101,7 +103,8 @@ def solve(
     TypeError, ValueError
         If an argument is not what is said above; before any work.
     NotImplementedError
-        If `psi0` is a tensor that does not live on the CPU.
+        If `psi0` is a tensor that does not live on the CPU, or gradients are wanted of a method that
+        has none.
     BlowUpError
         If the field stops being finite.
     StepSizeError
@@ -132,16 +135,19 @@ def solve(
         raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
     field, is_torch = check_field(psi0, problem.grid.n)
     batch_shape = field.shape[:-1]
-    _check_batch(problem, batch_shape)
+    check_batch(problem, batch_shape)
     times = check_saved_times(t)
     chosen = _choose_method(problem, method)
-    fixed_step, rtol, atol = _check_step_control(chosen, step, rtol, atol, field, times)
+    fixed_step, rtol, atol = check_step_control(chosen, step, rtol, atol, field, times)
     check_choice("dealias", dealias, (None, "two_thirds", "exponential"))
     if dealias is not None and chosen.own_filter:
         raise ValueError(
             f"dealias must be None for method {chosen.name!r}, which has a filter of its own"
         )
     check_choice("store", store, ("fields", "statistics"))
+    leaves = wanted_leaves(problem, psi0)
+    if leaves:
+        check_differentiable(chosen.name, store, save)
     count = int(np.prod(batch_shape))
     if store == "statistics" and count < 2:
         raise ValueError(
@@ -160,6 +166,7 @@ def solve(
         dealias=dealias,
         store=store,
         is_torch=is_torch,
+        keep_loss="loss" in leaves,
     )
     path = None if save is None else check_new_file(save, plan)
     order = problem.order(chosen.name)
@@ -171,10 +178,15 @@ def solve(
             OrderWarning,
             stacklevel=2,
         )
+    if leaves:
+        from fourfold.nlse._autograd import solve_with_gradients
+
+        return solve_with_gradients(plan, psi0, field, leaves, progress)
     return begin(plan, field, path, progress)
 
 
-def _check_batch(problem: Problem, batch_shape: tuple[int, ...]) -> None:
+def check_batch(problem: Problem, batch_shape: tuple[int, ...]) -> None:
+    """Refuse a problem whose batch shape does not broadcast to that of the fields."""
     try:
         fits = np.broadcast_shapes(problem.batch_shape, batch_shape) == batch_shape
     except ValueError:
@@ -195,7 +207,7 @@ def _choose_method(problem: Problem, name: str | None) -> Method:
     return _default_method(problem) if name is None else get_method(name)
 
 
-def _check_step_control(
+def check_step_control(
     method: Method,
     step: float | None,
     rtol: float | None,
