@@ -271,7 +271,7 @@ def _killed_runs(tmp_path: Path, store: str, kills: int, seed: int) -> int:
     rng = random.Random(seed)
     grid = nlse.Grid(n=64, length=20.0)
     start = nlse.add_noise(np.ones((3, 64), complex), relative=0.1, rng=7)
-    saves = 8001 if store == "fields" else 2001
+    saves = 4001 if store == "fields" else 1001
     t = np.linspace(0, 80, saves)
     whole = nlse.solve(nlse.Problem(grid), start, t, step=0.01, store=store)
     path = tmp_path / "run.nc"
