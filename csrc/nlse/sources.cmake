@@ -1,2 +1,2 @@
-target_sources(fourfold_core PRIVATE csrc/nlse/integrator.cpp csrc/nlse/schemes.cpp)
-fourfold_add_kernels(csrc/nlse/kernels.cpp)
+target_sources(fourfold_core PRIVATE csrc/nlse/integrator.cpp csrc/nlse/ordinal.cpp csrc/nlse/schemes.cpp)
+fourfold_add_kernels(csrc/nlse/kernels.cpp csrc/nlse/ordinal_kernels.cpp)
