@@ -7,7 +7,6 @@ averages over the ensemble are shown, which is all there is after ``store="stati
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from fourfold.nlse._drawing import (
     draw_map,
     new_figure,
 )
+from fourfold.nlse._members import Index, check_realisation
 from fourfold.nlse.solution import Solution
 from fourfold.nlse.statistics import EnsembleStatistics
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["conservation", "snapshots", "space_time", "spectrum"]
 
 Float64 = npt.NDArray[np.float64]
-Index = int | tuple[int, ...] | None
 
 # Depth of the spectral map in decibels; what is weaker has the darkest colour.
 _DEPTH = 160.0
@@ -244,7 +243,7 @@ def conservation(solution: Solution, *, realisation: Index = None) -> Figure:
     TypeError, ValueError
         If `realisation` does not name a member.
     """
-    member = _check_realisation(solution, realisation)
+    member = check_realisation(solution, realisation)
     figure, axes = new_figure("conservation", 1, 1, height=3.2)
     (ax,) = axes
     smallest = 2 * np.pi / solution.grid.length
@@ -275,7 +274,7 @@ def conservation(solution: Solution, *, realisation: Index = None) -> Figure:
 
 def _choose(solution: Solution, realisation: Index) -> npt.NDArray[Any] | EnsembleStatistics:
     """The field (T, n) to show, or the statistics of the ensemble."""
-    member = _check_realisation(solution, realisation)
+    member = check_realisation(solution, realisation)
     if member is None:
         statistics = solution.statistics
         if statistics is not None:
@@ -288,25 +287,6 @@ def _choose(solution: Solution, realisation: Index) -> npt.NDArray[Any] | Ensemb
     fields = solution.fields_as_numpy().reshape(len(solution.t), -1, solution.grid.n)
     field: npt.NDArray[Any] = fields[:, member]
     return field
-
-
-def _check_realisation(solution: Solution, realisation: Index) -> int | None:
-    """The flat index of the member of the ensemble; None for all."""
-    shape = solution.batch_shape
-    if 0 in shape:
-        raise ValueError(f"solution must have at least one realisation, got shape {shape}")
-    if realisation is None:
-        return None
-    given = realisation if isinstance(realisation, tuple) else (realisation,)
-    try:
-        index = tuple(operator.index(i) for i in given)
-    except TypeError:
-        raise TypeError(
-            f"realisation must be an integer or a tuple of integers, got {realisation!r}"
-        ) from None
-    if len(index) != len(shape) or any(not -n <= i < n for i, n in zip(index, shape, strict=True)):
-        raise ValueError(f"realisation must be an index into {shape}, got {realisation!r}")
-    return int(np.ravel_multi_index([i % n for i, n in zip(index, shape, strict=True)], shape))
 
 
 def _nearest(saved: Float64, times: Sequence[float] | None) -> list[int]:
