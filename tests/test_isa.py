@@ -11,6 +11,8 @@ import pytest
 
 from fourfold import _core
 
+pytestmark = pytest.mark.isa
+
 LEVELS = ["baseline", "v3", "v4"]
 IN_USE = "from fourfold import _core; print(_core.isa_level())"
 
