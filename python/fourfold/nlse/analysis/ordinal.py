@@ -30,7 +30,7 @@ class EntropyComplexity(NamedTuple):
     entropy: Any
     """Permutation entropy H over ``ln order!``: from 0 to 1."""
     complexity: Any
-    """Jensen-Shannon complexity C: from 0 to less than 0.52."""
+    """Jensen-Shannon complexity C: from 0 to less than 0.57."""
 
 
 def ordinal_counts(series: Any, order: int = 5, delay: int = 1, *, axis: int = -1) -> Any:
