@@ -56,9 +56,8 @@ def growth_rates(
     realisations) against time. It needs nothing but exponential growth, which modes that grow
     slowly reach late: ``sigma t`` should be well above 1 from the start of the stretch.
 
-    ``method="recurrence"`` uses what holds of each mode from the start. Relative to the phase of
-    the background a weak modulation obeys :math:`\ddot y = \sigma^2 y`, if the dispersion is even
-    about the background, so that
+    ``method="recurrence"`` uses what holds of each mode from the start. Seen from the background, in
+    its phase and moving with it, a weak modulation obeys :math:`\ddot y = \sigma^2 y`, so that
 
     .. math:: y(t + \tau) + y(t - \tau) = 2 \cosh(\sigma \tau) \, y(t),
 
@@ -75,7 +74,8 @@ def growth_rates(
     t : float array (T,), optional
         The times of an array; a Solution has its own.
     grid : Grid, optional
-        The grid of an array; a Solution has its own.
+        The grid of an array; a Solution has its own. The dispersion, by which a recurrence knows
+        how the background moves, is ``k^2/2`` for an array and the problem's for a Solution.
     between : (float, float), optional
         The stretch of time to use, both ends included; all of it if left out.
     method : {"fit", "recurrence"}
@@ -116,6 +116,7 @@ def growth_rates(
         fields = read_field(psi)[0][inside]
         c = np.fft.fft(fields.astype(np.complex128), axis=-1, norm="forward")
         c = np.roll(c.reshape(len(c), -1, grid.n), -mode, axis=-1)
+        c *= np.exp(1j * _drift(psi, grid, mode) * times[inside, None, None])
         rate, error, frequency = _recurrence(times[inside], c, lag)
     rate[0] = error[0] = frequency[0] = np.nan
     return GrowthRates(grid.k.copy(), rate, error, frequency)
@@ -155,6 +156,14 @@ def _stretch(times: Float64, between: Sequence[float] | None, least: int) -> npt
             f"from {times[0]:g} to {times[-1]:g}"
         )
     return inside
+
+
+def _drift(psi: Any, grid: Grid, mode: int) -> Float64:
+    """The part of omega that is odd about the background: it moves a modulation, no more."""
+    omega = psi.problem.omega if isinstance(psi, Solution) else grid.k**2 / 2
+    above = np.roll(omega, -mode)
+    below = above[-np.arange(grid.n) % grid.n]
+    return np.asarray((above - below) / 2)
 
 
 def _mean_spectrum(psi: Any) -> Float64:
