@@ -16,6 +16,10 @@ from hypothesis import strategies as st
 from fourfold import nlse
 from fourfold.nlse import analysis
 
+# Of the wrong type; Any, so that the type checker lets them through.
+SPECTRAL: Any = 2
+ORDER: Any = "2"
+
 DATA = Path(__file__).resolve().parents[2] / "data"
 
 # The published report (stats/comprehensive_entropy_analysis.txt), at t = 0 and t = 20.
@@ -182,6 +186,22 @@ def test_soliton_in_closed_form() -> None:
     assert analysis.active_modes(psi) == np.count_nonzero(above)
 
 
+def test_two_points_by_hand() -> None:
+    psi = np.array([1.0, math.sqrt(3)])  # p = 1/4, 3/4
+    assert analysis.shannon_entropy(psi) == pytest.approx(
+        0.25 * math.log(4) + 0.75 * math.log(4 / 3)
+    )
+    assert analysis.renyi_entropy(psi, 2) == pytest.approx(-math.log(10 / 16))
+    assert analysis.renyi_entropy(psi, math.inf) == pytest.approx(math.log(4 / 3))
+    assert analysis.tsallis_entropy(psi, 2) == pytest.approx(6 / 16)
+    assert analysis.tsallis_entropy(psi, 0.5) == pytest.approx(((1 + math.sqrt(3)) / 2 - 1) / 0.5)
+    # What is below the floor is left out.
+    assert analysis.renyi_entropy(np.array([1.0, 1e-9]), 0) == 0
+    assert analysis.renyi_entropy(np.array([1.0, 1e-9]), 0, floor=1e-20) == pytest.approx(
+        math.log(2)
+    )
+
+
 def test_one_point_and_constant_modulus() -> None:
     point = np.zeros(50, dtype=complex)
     point[7] = 3j
@@ -281,10 +301,14 @@ def test_a_solution_and_a_tensor_are_taken() -> None:
         (lambda: analysis.shannon_entropy(1j), ValueError, "at least one axis"),
         (lambda: analysis.shannon_entropy(np.ma.ones(3) * 1j), TypeError, "masked"),
         (lambda: analysis.shannon_entropy(np.ones(3) * 1j, floor=1), ValueError, "less than 1"),
-        (lambda: analysis.shannon_entropy(np.ones(3) * 1j, spectral=2), TypeError, "spectral"),
+        (
+            lambda: analysis.shannon_entropy(np.ones(3) * 1j, spectral=SPECTRAL),
+            TypeError,
+            "spectral",
+        ),
         (lambda: analysis.renyi_entropy(np.ones(3) * 1j, -1), ValueError, "not be negative"),
         (lambda: analysis.renyi_entropy(np.ones(3) * 1j, math.nan), ValueError, "order"),
-        (lambda: analysis.renyi_entropy(np.ones(3) * 1j, "2"), TypeError, "order must be a real"),
+        (lambda: analysis.renyi_entropy(np.ones(3) * 1j, ORDER), TypeError, "order must be a real"),
         (lambda: analysis.tsallis_entropy(np.ones(3) * 1j, math.inf), ValueError, "finite"),
         (lambda: analysis.statistical_complexity([1.0]), ValueError, "at least 2 points"),
         (lambda: analysis.differential_entropy(np.ones(3), bins=0), ValueError, "bins"),

@@ -179,7 +179,7 @@ def test_mistakes_are_named(collision: nlse.Solution) -> None:
     with pytest.raises(ValueError, match="threshold must be from 0 to 1"):
         analysis.find_solitons(GRID, np.ones(512), threshold=2)
     with pytest.raises(TypeError, match="solution must be a Solution"):
-        analysis.track_solitons(collision.psi)  # type: ignore[arg-type]
+        analysis.track_solitons(collision.psi)
     with pytest.raises(ValueError, match="least must be at least 1"):
         analysis.track_solitons(collision, least=0)
     gathered = nlse.solve(
