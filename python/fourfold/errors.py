@@ -13,6 +13,7 @@ __all__ = [
     "DamagedFileError",
     "FourfoldError",
     "MissingExtraError",
+    "MissingProgramError",
     "OrderWarning",
     "StepSizeError",
 ]
@@ -106,6 +107,29 @@ class MissingExtraError(FourfoldError, ImportError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.extra, self.package, self.purpose)
+
+
+class MissingProgramError(FourfoldError, OSError):
+    """A function needs a program that is not on this machine's path.
+
+    Parameters
+    ----------
+    program : str
+        Its name.
+    purpose : str
+        What it was needed for, as the subject of a sentence.
+    remedy : str
+        What to do about it.
+    """
+
+    def __init__(self, program: str, purpose: str, remedy: str) -> None:
+        self.program = program
+        self.purpose = purpose
+        self.remedy = remedy
+        super().__init__(f"{purpose} needs {program}, which was not found: {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.program, self.purpose, self.remedy)
 
 
 class DamagedFileError(FourfoldError, OSError):

@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.nlse._analysis_figures import (
+    coherence,
+    entropies,
+    entropy_complexity,
+    phase_space,
+    trajectories,
+)
 from fourfold.nlse._drawing import (
     BLUE,
     COHERENCE_MAP,
@@ -26,14 +33,24 @@ from fourfold.nlse._drawing import (
     draw_map,
     new_figure,
 )
-from fourfold.nlse._members import Index, check_realisation
+from fourfold.nlse._members import Index, caption, check_realisation, nearest
 from fourfold.nlse.solution import Solution
 from fourfold.nlse.statistics import EnsembleStatistics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["conservation", "snapshots", "space_time", "spectrum"]
+__all__ = [
+    "coherence",
+    "conservation",
+    "entropies",
+    "entropy_complexity",
+    "phase_space",
+    "snapshots",
+    "space_time",
+    "spectrum",
+    "trajectories",
+]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -87,7 +104,7 @@ def space_time(solution: Solution, *, realisation: Index = None) -> Figure:
     for ax in axes:
         ax.set_xlabel("position $x$")
     axes[0].set_ylabel("time $t$")
-    axes[0].set_title(_caption(solution, realisation), loc="left", fontsize=NORMAL)
+    axes[0].set_title(caption(solution, realisation), loc="left", fontsize=NORMAL)
     return figure
 
 
@@ -120,7 +137,7 @@ def snapshots(
         reaches outside the saved ones.
     """
     chosen = _choose(solution, realisation)
-    rows = _nearest(solution.t, times)
+    rows = nearest(solution.t, times, 5)
     figure, axes = new_figure(
         "snapshots", len(rows), 1, height=0.6 + 0.95 * len(rows), share_x=True, share_y=True
     )
@@ -152,7 +169,7 @@ def snapshots(
     # Once all panels are drawn, as they share their scale; with room above for the times.
     top = max(1.25 * axes[0].get_ylim()[1], np.finfo(float).tiny)
     axes[0].set_ylim(0, top)
-    axes[0].set_title(_caption(solution, realisation), loc="left", fontsize=NORMAL)
+    axes[0].set_title(caption(solution, realisation), loc="left", fontsize=NORMAL)
     axes[-1].set_xlabel("position $x$")
     is_mean = isinstance(chosen, EnsembleStatistics)
     figure.supylabel(r"$\langle|\psi|^2\rangle$" if is_mean else r"$|\psi|^2$", fontsize=NORMAL)
@@ -201,7 +218,7 @@ def spectrum(solution: Solution, *, realisation: Index = None) -> Figure:
     image.set_clim(max(-_DEPTH, np.nanmin(levels, initial=-1.0)), 0)
     image.set_cmap(image.cmap.with_extremes(bad=image.cmap(0)))
     axes[0].set_ylabel("time $t$")
-    axes[0].set_title(_caption(solution, realisation), loc="left", fontsize=NORMAL)
+    axes[0].set_title(caption(solution, realisation), loc="left", fontsize=NORMAL)
 
     for row, color in ((0, GREY), (-1, BLUE)):
         shown = np.where(values[row] > 0, values[row], np.nan)
@@ -267,8 +284,8 @@ def conservation(solution: Solution, *, realisation: Index = None) -> Figure:
     ax.set_xlabel("time $t$")
     ax.set_ylabel("relative change")
     ax.legend(frameon=False, fontsize=SMALL)
-    caption = _caption(solution, realisation)
-    ax.set_title(caption.replace("mean over", "largest among"), loc="left", fontsize=NORMAL)
+    text = caption(solution, realisation)
+    ax.set_title(text.replace("mean over", "largest among"), loc="left", fontsize=NORMAL)
     return figure
 
 
@@ -287,29 +304,3 @@ def _choose(solution: Solution, realisation: Index) -> npt.NDArray[Any] | Ensemb
     fields = solution.fields_as_numpy().reshape(len(solution.t), -1, solution.grid.n)
     field: npt.NDArray[Any] = fields[:, member]
     return field
-
-
-def _nearest(saved: Float64, times: Sequence[float] | None) -> list[int]:
-    """Indices of the saved times to show."""
-    if times is None:
-        return sorted({round(i) for i in np.linspace(0, len(saved) - 1, min(5, len(saved)))})
-    wanted = np.asarray(times, dtype=np.float64)
-    if wanted.ndim != 1 or wanted.size == 0:
-        raise ValueError(f"times must be a sequence of at least one time, got {times!r}")
-    slack = 1e-9 * max(1.0, float(np.abs(saved).max()))
-    outside = ~((wanted >= saved[0] - slack) & (wanted <= saved[-1] + slack))
-    if outside.any():
-        raise ValueError(
-            f"times must be between the first and the last saved time, {saved[0]:g} and "
-            f"{saved[-1]:g}; got {wanted[outside][0]:g}"
-        )
-    return [int(np.abs(saved - time).argmin()) for time in wanted]
-
-
-def _caption(solution: Solution, realisation: Index) -> str:
-    count = int(np.prod(solution.batch_shape))
-    if count == 1:
-        return ""
-    if realisation is None:
-        return f"mean over {count} realisations"
-    return f"realisation {realisation} of {count}"

@@ -142,7 +142,11 @@ class _Track:
 
 
 def track_solitons(
-    solution: Solution, *, threshold: float = 0.2, least: int = 2, realisation: Index = None
+    solution: Solution,
+    *,
+    threshold: float = 0.2,
+    least: int | None = None,
+    realisation: Index = None,
 ) -> Tracks:
     """Follow the bright solitons of a run.
 
@@ -159,8 +163,9 @@ def track_solitons(
         The run, with its fields.
     threshold : float
         Peaks lower than this share of the highest of the run are left out.
-    least : int
-        Tracks seen at fewer saved times are left out, as flickering peaks of a collision.
+    least : int, optional
+        Tracks seen at fewer saved times are left out, as are the fleeting peaks of a collision. If
+        left out, a twentieth of the saved times, but at least 2 (1 if there is but one).
     realisation : int or tuple of int, optional
         Which member of an ensemble.
 
@@ -178,7 +183,10 @@ def track_solitons(
 
     if not isinstance(solution, Solution):
         raise TypeError(f"solution must be a Solution, got {type(solution).__name__}")
-    share, least = check_threshold(threshold), check_number("least", least, 1)
+    share = check_threshold(threshold)
+    if least is None:
+        least = max(min(2, len(solution.t)), len(solution.t) // 20)
+    least = check_number("least", least, 1)
     fields = member(solution, realisation)
     law = _Law(solution.problem, check_realisation(solution, realisation))
     grid, t = solution.grid, solution.t
