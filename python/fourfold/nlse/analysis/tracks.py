@@ -118,6 +118,9 @@ class _Track:
             found.inverse_width[i],
         )
 
+    def times_seen(self) -> int:
+        return int(np.isfinite(self.values[0]).sum())
+
     def _expected(self, time: float) -> float:
         return self.position + self.law.speed(self.wavenumber) * (time - self.time)
 
@@ -164,8 +167,9 @@ def track_solitons(
     threshold : float
         Peaks lower than this share of the highest of the run are left out.
     least : int, optional
-        Tracks seen at fewer saved times are left out, as are the fleeting peaks of a collision. If
-        left out, a twentieth of the saved times, but at least 2 (1 if there is but one).
+        Tracks seen at fewer saved times are left out. Without it those are left out that never have
+        the width of a soliton and are seen at fewer than a quarter of the saved times: the fleeting
+        peaks of a collision.
     realisation : int or tuple of int, optional
         Which member of an ensemble.
 
@@ -184,9 +188,8 @@ def track_solitons(
     if not isinstance(solution, Solution):
         raise TypeError(f"solution must be a Solution, got {type(solution).__name__}")
     share = check_threshold(threshold)
-    if least is None:
-        least = max(min(2, len(solution.t)), len(solution.t) // 20)
-    least = check_number("least", least, 1)
+    if least is not None:
+        least = check_number("least", least, 1)
     fields = member(solution, realisation)
     law = _Law(solution.problem, check_realisation(solution, realisation))
     grid, t = solution.grid, solution.t
@@ -207,7 +210,12 @@ def track_solitons(
                     group[i].follow(row, time, found, peak, grid.length)
                 new = [peak for peak in new if peak not in {peak for _, peak in taken}]
         tracks += [_Track(law, len(t), row, time, found, peak) for peak in new]
-    kept = [track for track in tracks if np.isfinite(track.values[0]).sum() >= least]
+    enough = len(t) / 4 if least is None else least
+    kept = [
+        track
+        for track in tracks
+        if track.times_seen() >= enough or (least is None and track.free)
+    ]
     values = np.array([track.values for track in kept]).reshape(len(kept), 5, len(t))
     position, amplitude, velocity, phase, inverse_width = values.transpose(1, 2, 0)
     return Tracks(t.copy(), position, amplitude, velocity, phase, inverse_width, grid.length)
