@@ -212,9 +212,7 @@ def track_solitons(
         tracks += [_Track(law, len(t), row, time, found, peak) for peak in new]
     enough = len(t) / 4 if least is None else least
     kept = [
-        track
-        for track in tracks
-        if track.times_seen() >= enough or (least is None and track.free)
+        track for track in tracks if track.times_seen() >= enough or (least is None and track.free)
     ]
     values = np.array([track.values for track in kept]).reshape(len(kept), 5, len(t))
     position, amplitude, velocity, phase, inverse_width = values.transpose(1, 2, 0)
