@@ -2,6 +2,9 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,6 +21,41 @@ namespace {
 template <class T>
 T* at(std::uintptr_t address) {
     return reinterpret_cast<T*>(address);
+}
+
+nlse::Part part_of(const std::string& name) {
+    if (name == "nonlinearity") return nlse::Part::nonlinearity;
+    if (name == "potential") return nlse::Part::potential;
+    if (name == "loss") return nlse::Part::loss;
+    throw py::value_error("no part of the medium is called " + name);
+}
+
+// Addresses of the arrays of derivatives by name; what is not wanted is left out.
+nlse::Sensitivities sensitivities_of(const std::map<std::string, std::uintptr_t>& sums) {
+    const auto find = [&](const char* name) {
+        const auto found = sums.find(name);
+        return found == sums.end() ? nullptr : at<double>(found->second);
+    };
+    return {find("nonlinearity"),
+            find("potential"),
+            find("loss"),
+            find("omega"),
+            {find("nonlinearity_rows"), find("nonlinearity_coefficients")},
+            {find("potential_rows"), find("potential_coefficients")},
+            {find("loss_rows"), find("loss_coefficients")}};
+}
+
+// A Python function of time that returns float64 values through the buffer protocol.
+std::function<void(double, double*, std::size_t)> time_function(const py::object& function) {
+    if (function.is_none()) return {};
+    return [function](double time, double* out, std::size_t count) {
+        const py::gil_scoped_acquire gil;
+        const py::buffer_info values = py::buffer(function(time)).request();
+        if (values.itemsize != sizeof(double) || static_cast<std::size_t>(values.size) != count) {
+            throw py::value_error("a function of time returned a buffer of another size");
+        }
+        std::memcpy(out, values.ptr, count * sizeof(double));
+    };
 }
 
 template <class T>
@@ -45,6 +83,16 @@ void register_integrator(py::module_& module, const char* name) {
              py::arg("filter"), py::arg("nonlinearity"), py::arg("shared_nonlinearity"), py::arg("potential"),
              py::arg("shared_potential"), py::arg("loss"), py::arg("shared_loss"))
         .def(
+            "vary",
+            [](Integrator& self, const std::string& part, std::size_t terms, std::uintptr_t rows, bool shared,
+               std::uintptr_t pieces, std::uintptr_t knots, std::uintptr_t coefficients, const py::object& function) {
+                self.vary(part_of(part),
+                          {terms, at<const double>(rows), shared, at<const std::int64_t>(pieces),
+                           at<const double>(knots), at<const double>(coefficients), time_function(function)});
+            },
+            py::kw_only(), py::arg("part"), py::arg("terms"), py::arg("rows") = 0, py::arg("shared"),
+            py::arg("pieces") = 0, py::arg("knots") = 0, py::arg("coefficients") = 0, py::arg("function") = py::none())
+        .def(
             "advance",
             [](Integrator& self, std::uintptr_t psi, double t0, double t1, int threads) {
                 nlse::Failure failure{};
@@ -58,10 +106,43 @@ void register_integrator(py::module_& module, const char* name) {
                 return py::make_tuple(static_cast<int>(failure.status), failure.realisation, failure.time);
             },
             py::arg("psi"), py::arg("t0"), py::arg("t1"), py::arg("threads"))
-        .def("counters", [](const Integrator& self) {
-            const nlse::Counters sum = self.counters();
-            return py::make_tuple(sum.steps, sum.rejected, sum.transforms, sum.last_step);
-        });
+        .def("duration", &Integrator::duration, py::arg("t0"), py::arg("t1"))
+        .def(
+            "backward",
+            [](Integrator& self, std::uintptr_t psi_start, std::uintptr_t psi_end, std::uintptr_t cotangent, double t0,
+               double duration, std::uintptr_t first_steps, bool reversible, double tolerance,
+               const std::map<std::string, std::uintptr_t>& sums, int threads) {
+                nlse::Failure failure{};
+                const Signals signals;
+                {
+                    const nlse::Sensitivities sensitivities = sensitivities_of(sums);
+                    const GilReleased released;
+                    failure = self.backward(at<const T>(psi_start), at<const T>(psi_end), at<T>(cotangent), t0,
+                                            duration, at<const double>(first_steps), reversible, tolerance,
+                                            sensitivities, threads, [&] { return signals.arrived(); });
+                }
+                if (failure.status == nlse::Status::cancelled) throw py::error_already_set();
+                return py::make_tuple(static_cast<int>(failure.status), failure.realisation, failure.time,
+                                      failure.error);
+            },
+            py::kw_only(), py::arg("psi_start"), py::arg("psi_end"), py::arg("cotangent"), py::arg("t0"),
+            py::arg("duration"), py::arg("first_steps"), py::arg("reversible"), py::arg("tolerance"), py::arg("sums"),
+            py::arg("threads"))
+        .def("counters",
+             [](const Integrator& self) {
+                 const nlse::Counters sum = self.counters();
+                 return py::make_tuple(sum.steps, sum.rejected, sum.transforms, sum.last_step);
+             })
+        .def(
+            "control",
+            [](const Integrator& self, std::uintptr_t next_steps) { return self.control(at<double>(next_steps)); },
+            py::arg("next_steps"))
+        .def(
+            "restore_control",
+            [](Integrator& self, double duration, std::uintptr_t next_steps) {
+                self.restore_control(duration, at<const double>(next_steps));
+            },
+            py::arg("duration"), py::arg("next_steps"));
 }
 
 template <class T>

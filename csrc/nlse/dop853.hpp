@@ -26,14 +26,15 @@ public:
     Field<T> slope() const { return slopes_[0]; }
     Field<T> spare(int which) const { return slopes_[1 + which]; }
 
-    void start() {
+    void start(double time) {
         copy(state_, slopes_[0], equation_.n);
-        equation_.nonlinear(slopes_[0]);
+        equation_.nonlinear(time, slopes_[0]);
     }
 
-    void attempt(double step) {
+    void attempt(double time, double step) {
         if (step != table_step_) make_tables(step);
-        attempt_stages(static_cast<T>(step), std::make_integer_sequence<int, 11>{});
+        end_ = time + step;
+        attempt_stages(time, step, std::make_integer_sequence<int, 11>{});
         finish(static_cast<T>(step));
     }
 
@@ -46,7 +47,7 @@ public:
 
     void accept(bool more) {
         swap(state_, trial_);
-        if (more) start();
+        if (more) start(end_);
     }
 
 private:
@@ -59,12 +60,12 @@ private:
     }
 
     template <int... S>
-    void attempt_stages(T step, std::integer_sequence<int, S...>) {
-        (attempt_stage<S + 1>(step), ...);
+    void attempt_stages(double time, double step, std::integer_sequence<int, S...>) {
+        (attempt_stage<S + 1>(time + dop853::nodes[S + 1] * step, static_cast<T>(step)), ...);
     }
 
     template <int S>
-    void attempt_stage(T step) {
+    void attempt_stage(double time, T step) {
         const std::size_t n = equation_.n;
         const Field<T> c = state_, e = phases_[S - 1], out = slopes_[S];
         const T *k_re[12], *k_im[12];
@@ -76,7 +77,7 @@ private:
             out.re[i] = e.re[i] * re - e.im[i] * im;
             out.im[i] = e.re[i] * im + e.im[i] * re;
         }
-        equation_.nonlinear(out);
+        equation_.nonlinear(time, out);
 #pragma omp simd
         for (std::size_t i = 0; i < n; ++i) {
             const T re = out.re[i], im = out.im[i];
@@ -127,6 +128,7 @@ private:
     Field<T> phases_[11];  // exp(-i omega c_s h) for s = 1..11
     Field<T> slopes_[12];
     double& table_step_;
+    double end_ = 0;                              // of the last attempt
     double error5_ = 0, error3_ = 0, norm_ = 0;  // sums of squares over the last attempt
 };
 

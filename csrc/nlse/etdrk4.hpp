@@ -69,15 +69,15 @@ public:
 
     Field<T> state() const { return state_; }
 
-    void start() {}
+    void start(double) {}
 
-    void attempt(double step) {
+    void attempt(double time, double step) {
         if (step != table_step_) make_tables(step);
         const std::size_t n = equation_.n;
         const Field<T> e = phase_, e2 = half_phase_, q = half_, w1 = first_, w2 = inner_, w3 = last_;
         const Field<T> u = state_, fu = slope_, a = middle_, fa = slope_a_, fb = slope_b_, k = stage_;
         copy(u, fu, n);
-        equation_.nonlinear(fu);
+        equation_.nonlinear(time, fu);
 #pragma omp simd
         for (std::size_t i = 0; i < n; ++i) {
             const T re = e2.re[i] * u.re[i] - e2.im[i] * u.im[i] + q.re[i] * fu.re[i] - q.im[i] * fu.im[i];
@@ -85,7 +85,7 @@ public:
             a.re[i] = fa.re[i] = re;
             a.im[i] = fa.im[i] = im;
         }
-        equation_.nonlinear(fa);
+        equation_.nonlinear(time + step / 2, fa);
 #pragma omp simd
         for (std::size_t i = 0; i < n; ++i) {
             const T re = e2.re[i] * u.re[i] - e2.im[i] * u.im[i] + q.re[i] * fa.re[i] - q.im[i] * fa.im[i];
@@ -93,14 +93,14 @@ public:
             fb.re[i] = re;
             fb.im[i] = im;
         }
-        equation_.nonlinear(fb);
+        equation_.nonlinear(time + step / 2, fb);
 #pragma omp simd
         for (std::size_t i = 0; i < n; ++i) {
             const T d_re = 2 * fb.re[i] - fu.re[i], d_im = 2 * fb.im[i] - fu.im[i];
             k.re[i] = e2.re[i] * a.re[i] - e2.im[i] * a.im[i] + q.re[i] * d_re - q.im[i] * d_im;
             k.im[i] = e2.re[i] * a.im[i] + e2.im[i] * a.re[i] + q.re[i] * d_im + q.im[i] * d_re;
         }
-        equation_.nonlinear(k);
+        equation_.nonlinear(time + step, k);
 #pragma omp simd
         for (std::size_t i = 0; i < n; ++i) {
             const T in_re = fa.re[i] + fb.re[i], in_im = fa.im[i] + fb.im[i];

@@ -143,9 +143,32 @@ void nonlinear_transform(const FftPlan<T>& plan, const Medium<T>& medium, T* re,
     spectral<T, V, Side::forward>(plan, {}, re, im);
 }
 
+// The pieces that the gradients are put together from.
+template <class T, int V>
+void outer_forward(const FftPlan<T>& plan, T* re, T* im) {
+    outer_sweep<T, V, false, true>(plan, re, im, NoOperation{});
+}
+template <class T, int V>
+void outer_inverse(const FftPlan<T>& plan, T* re, T* im) {
+    outer_sweep<T, V, true, false>(plan, re, im, NoOperation{});
+}
+template <class T, int V>
+void kinetic_between_sweeps(const FftPlan<T>& plan, const T* table, T* re, T* im) {
+    spectral<T, V, Side::both>(plan, {table, table + plan.n, T(1) / static_cast<T>(plan.n)}, re, im);
+}
+template <class T, int V>
+void inner_forward(const FftPlan<T>& plan, T* re, T* im) {
+    spectral<T, V, Side::forward>(plan, {}, re, im);
+}
+template <class T, int V>
+void inner_inverse(const FftPlan<T>& plan, T* re, T* im) {
+    spectral<T, V, Side::inverse>(plan, {}, re, im);
+}
+
 template <class T, int V>
 constexpr FieldOps<T> field_ops() {
-    return {forward_transform<T, V>, inverse_transform<T, V>, nonlinear_transform<T, V>};
+    return {forward_transform<T, V>, inverse_transform<T, V>,       nonlinear_transform<T, V>, outer_forward<T, V>,
+            outer_inverse<T, V>,     kinetic_between_sweeps<T, V>, inner_forward<T, V>,       inner_inverse<T, V>};
 }
 
 }  // namespace

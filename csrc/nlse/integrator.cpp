@@ -1,11 +1,10 @@
 #include "nlse/integrator.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cmath>
 #include <limits>
 
+#include "nlse/interruption.hpp"
 #include "support/isa.hpp"
 #include "support/thread_pool.hpp"
 
@@ -55,24 +54,6 @@ Method method_of(const std::string& name) {
     return Method::splitting;
 }
 
-struct Interruption {
-    const std::function<bool()>& ask;
-    std::atomic<bool> stop{false};
-    std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
-};
-
-bool look(void* context) { return static_cast<Interruption*>(context)->stop.load(std::memory_order_relaxed); }
-
-bool ask_now_and_then(void* context) {
-    auto& interruption = *static_cast<Interruption*>(context);
-    const auto now = std::chrono::steady_clock::now();
-    if (now - interruption.asked > std::chrono::milliseconds(50)) {
-        interruption.asked = now;
-        if (interruption.ask()) interruption.stop.store(true, std::memory_order_relaxed);
-    }
-    return look(context);
-}
-
 template <class T>
 AlignedBuffer<T> converted(const double* from, std::size_t count) {
     AlignedBuffer<T> to(from == nullptr ? 0 : count);
@@ -108,6 +89,7 @@ Integrator<T>::Integrator(std::size_t n, std::size_t batch, const Options& optio
     setup_.filter = filter_.size() == 0 ? nullptr : filter_.data();
     setup_.t_end = options.t_end;
     setup_.lossy = loss_.size() != 0;
+    setup_.nonlinearity_in_time = setup_.potential_in_time = setup_.loss_in_time = nullptr;
     needs_ = kernels<T>().memory(setup_);
     states_ = AlignedBuffer<T>(batch * needs_.realisation);
 }
@@ -119,34 +101,85 @@ Medium<T> Integrator<T>::medium(std::size_t realisation) const {
         return values.data() + (shared ? 0 : realisation * plan_.n);
     };
     return {nonlinearity_[shared_nonlinearity_ ? 0 : realisation], at(potential_, shared_potential_),
-            at(loss_, shared_loss_)};
+            at(loss_, shared_loss_), realisation};
+}
+
+template <class T>
+void Integrator<T>::vary(Part part, Variation given) {
+    auto varying = std::make_unique<Varying>();
+    const std::size_t length = part == Part::nonlinearity ? 1 : plan_.n;
+    const std::size_t term = (given.shared ? 1 : batch_) * length;
+    varying->rows = converted<T>(given.terms == 0 ? nullptr : given.rows, given.terms * term);
+    if (given.pieces != nullptr) {
+        std::int64_t sum = 0;
+        for (std::size_t j = 0; j < given.terms; ++j) sum += given.pieces[j];
+        varying->knots.assign(given.knots, given.knots + sum);
+        varying->coefficients.assign(given.coefficients, given.coefficients + 4 * sum);
+        std::size_t at = 0;
+        for (std::size_t j = 0; j < given.terms; ++j) {
+            const auto pieces = static_cast<std::size_t>(given.pieces[j]);
+            varying->factors.push_back({varying->knots.data() + at, varying->coefficients.data() + 4 * at, pieces});
+            at += pieces;
+        }
+    }
+    varying->function = std::move(given.function);
+    if (varying->function) asks_functions_ = true;
+    const TimeFunction call{[](void* context, double time, double* out, std::size_t count) {
+                                static_cast<Varying*>(context)->function(time, out, count);
+                            },
+                            varying.get()};
+    varying->in_time = {length,
+                        given.terms,
+                        varying->rows.data(),
+                        term,
+                        given.shared ? 0 : length,
+                        varying->factors.empty() ? nullptr : varying->factors.data(),
+                        call};
+    const InTime<T>* in_time = &varying->in_time;
+    varying_[static_cast<int>(part)] = std::move(varying);
+    if (part == Part::nonlinearity) setup_.nonlinearity_in_time = in_time;
+    if (part == Part::potential) setup_.potential_in_time = in_time;
+    if (part == Part::loss) setup_.loss_in_time = in_time;
+    needs_ = kernels<T>().memory(setup_);
+    states_ = AlignedBuffer<T>(batch_ * needs_.realisation);
+}
+
+template <class T>
+double Integrator<T>::duration(double t0, double t1) {
+    const double rounding = 4 * std::numeric_limits<double>::epsilon() * std::max(std::abs(t0), std::abs(t1));
+    if (std::abs((t1 - t0) - duration_) > rounding) duration_ = t1 - t0;
+    return duration_;
+}
+
+template <class T>
+Interval Integrator<T>::interval(double t0, double t1, double duration) const {
+    Interval stretch{};
+    stretch.rtol = options_.rtol;
+    stretch.atol = options_.atol;
+    if (setup_.method == Method::published) {
+        stretch.t0 = t0;
+        stretch.t1 = t1;
+        stretch.max_step = kPublishedMaxStep;
+        return stretch;
+    }
+    const double reach = std::max(std::abs(t0), std::abs(t1));
+    stretch.origin = t0;
+    stretch.t1 = duration;
+    stretch.max_step = std::numeric_limits<double>::infinity();
+    stretch.min_step = std::max(8 * std::numeric_limits<double>::epsilon() * reach,
+                                kSmallestStep * (options_.t_end - options_.t_start));
+    if (options_.step > 0) {
+        // A hair of slack: an interval of ten steps is ten steps, however its ends were rounded.
+        stretch.steps = static_cast<std::int64_t>(std::max(1.0, std::ceil(duration / options_.step * (1 - 1e-10))));
+    }
+    return stretch;
 }
 
 template <class T>
 Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const std::function<bool()>& interrupted) {
     const std::lock_guard turn(mutex_);
-    const double reach = std::max(std::abs(t0), std::abs(t1));
-    Interval interval{t0, t1, 0, options_.rtol, options_.atol, std::numeric_limits<double>::infinity(), 0};
-    double origin = 0;
-    if (setup_.method == Method::published) {
-        interval.max_step = kPublishedMaxStep;
-    } else {
-        // Times are counted from t0, and an interval as long as the one before but for the rounding of its ends counts
-        // as just as long: then its tables can be kept.
-        const double duration = t1 - t0;
-        const double rounding = 4 * std::numeric_limits<double>::epsilon() * reach;
-        if (std::abs(duration - duration_) > rounding) duration_ = duration;
-        origin = t0;
-        interval.t0 = 0;
-        interval.t1 = duration_;
-        interval.min_step = std::max(8 * std::numeric_limits<double>::epsilon() * reach,
-                                     kSmallestStep * (options_.t_end - options_.t_start));
-        if (options_.step > 0) {
-            // A hair of slack: an interval of ten steps is ten steps, however its ends were rounded.
-            interval.steps =
-                static_cast<std::int64_t>(std::max(1.0, std::ceil(duration_ / options_.step * (1 - 1e-10))));
-        }
-    }
+    if (asks_functions_) threads = 1;
+    const Interval stretch = interval(t0, t1, duration(t0, t1));
     while (workers_.size() < static_cast<std::size_t>(std::max(threads, 1))) {
         workers_.emplace_back(needs_.worker);
     }
@@ -158,21 +191,19 @@ Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const 
             status[item] = Status::cancelled;
             return;
         }
-        // The calling thread, worker 0, is the only one that may ask.
-        const CancelFlag cancel{worker == 0 ? ask_now_and_then : look, &interruption};
-        status[item] =
-            kernels<T>().advance(setup_, medium(item), interval, progress_[item], psi + 2 * plan_.n * item,
-                                 workers_[worker].data(), states_.data() + needs_.realisation * item, cancel);
+        status[item] = kernels<T>().advance(setup_, medium(item), stretch, progress_[item], psi + 2 * plan_.n * item,
+                                            workers_[worker].data(), states_.data() + needs_.realisation * item,
+                                            interruption.flag(worker));
     };
     parallel_for(batch_, threads, work);
 
     for (std::size_t i = 0; i < batch_; ++i) {
-        if (status[i] == Status::cancelled) return {Status::cancelled, i, origin + progress_[i].time};
+        if (status[i] == Status::cancelled) return {Status::cancelled, i, stretch.origin + progress_[i].time, 0};
     }
     for (std::size_t i = 0; i < batch_; ++i) {
-        if (status[i] != Status::ok) return {status[i], i, origin + progress_[i].time};
+        if (status[i] != Status::ok) return {status[i], i, stretch.origin + progress_[i].time, 0};
     }
-    return {Status::ok, 0, t1};
+    return {Status::ok, 0, t1, 0};
 }
 
 template <class T>
@@ -185,6 +216,18 @@ Counters Integrator<T>::counters() const {
     }
     if (!progress_.empty()) sum.last_step = progress_.back().step;
     return sum;
+}
+
+template <class T>
+double Integrator<T>::control(double* next_steps) const {
+    for (std::size_t i = 0; i < batch_; ++i) next_steps[i] = progress_[i].step;
+    return duration_;
+}
+
+template <class T>
+void Integrator<T>::restore_control(double duration, const double* next_steps) {
+    for (std::size_t i = 0; i < batch_; ++i) progress_[i].step = next_steps[i];
+    duration_ = duration;
 }
 
 template class Integrator<float>;

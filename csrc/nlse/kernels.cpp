@@ -32,14 +32,18 @@ FOURFOLD_INLINE auto with_lanes(int lanes, F f) {
 template <class T>
 inline constexpr std::size_t kHeader = 256 / sizeof(T);
 
-// Worker memory: header | field [2][stride] | what the method needs. The header caches which step the tables are for.
+// Worker memory: header | field [2][stride] | what the medium in time needs | what the method needs. The header caches which step the tables are for.
 template <class T>
 T* field_of(T* worker) {
     return worker + kHeader<T>;
 }
 template <class T>
-T* rest_of(T* worker, std::size_t n) {
+T* medium_of(T* worker, std::size_t n) {
     return field_of(worker) + 2 * array_stride<T>(n);
+}
+template <class T>
+T* rest_of(const Setup<T>& setup, T* worker) {
+    return medium_of(worker, setup.plan->n) + medium_scratch_count(setup);
 }
 
 template <class T>
@@ -51,7 +55,7 @@ std::size_t splitting_table_count(const Setup<T>& setup) {
 template <class T>
 MemoryNeeds memory_needs(const Setup<T>& setup) {
     const std::size_t n = setup.plan->n;
-    const std::size_t common = kHeader<T> + 2 * array_stride<T>(n);
+    const std::size_t common = kHeader<T> + 2 * array_stride<T>(n) + medium_scratch_count(setup);
     switch (setup.method) {
         case Method::splitting: return {common + 4 * n + 2 * splitting_table_count(setup), 0};
         case Method::published:
@@ -61,13 +65,13 @@ MemoryNeeds memory_needs(const Setup<T>& setup) {
 }
 
 template <class T>
-Status advance_splitting(const Setup<T>& setup, const Medium<T>& medium, const Interval& interval, Progress& progress,
+Status advance_splitting(const Setup<T>& setup, MediumInTime<T>& medium, const Interval& interval, Progress& progress,
                          T* psi, T* worker, CancelFlag cancel) {
     const std::size_t n = setup.plan->n;
     auto* tables = reinterpret_cast<SplittingTables<T>*>(worker);
     static_assert(2 * sizeof(SplittingTables<T>) <= kHeader<T> * sizeof(T));
     T* field = field_of(worker);
-    T* spare = rest_of(worker, n);
+    T* spare = rest_of(setup, worker);
     T* next = spare + 4 * n;
     for (int i = 0; i < 2; ++i) {
         tables[i].kinetic = next;
@@ -83,7 +87,8 @@ Status advance_splitting(const Setup<T>& setup, const Medium<T>& medium, const I
         const double step = (interval.t1 - interval.t0) / static_cast<double>(interval.steps);
         const std::int64_t before = progress.steps;
         const Status s =
-            Splitting<T, V>(setup, medium, field, field + n).steps(tables[0], step, interval.steps, progress, cancel);
+            Splitting<T, V>(setup, medium, field, field + n)
+                .steps(tables[0], interval.origin + interval.t0, step, interval.steps, progress, cancel);
         progress.step = step;
         progress.time =
             s == Status::ok ? interval.t1 : interval.t0 + step * static_cast<double>(progress.steps - before);
@@ -91,6 +96,11 @@ Status advance_splitting(const Setup<T>& setup, const Medium<T>& medium, const I
     });
     interleave(field, field + n, psi, n);
     return status;
+}
+
+template <class T>
+FieldOps<T> ops_for(int lanes) {
+    return with_lanes<T, widest<T>()>(lanes, []<int V>() { return field_ops<T, V>(); });
 }
 
 // psi -> coefficients fft/n, and back
@@ -114,11 +124,11 @@ void from_coefficients(const Setup<T>& setup, const FieldOps<T>& ops, T* re, T* 
 }
 
 template <class T>
-Status advance_runge_kutta(const Setup<T>& setup, const FieldOps<T>& ops, const Medium<T>& medium,
+Status advance_runge_kutta(const Setup<T>& setup, const FieldOps<T>& ops, MediumInTime<T>& medium,
                            const Interval& interval, Progress& progress, T* psi, T* worker, CancelFlag cancel) {
     const std::size_t n = setup.plan->n;
     auto* workspace = reinterpret_cast<RungeKuttaWorkspace<T>*>(worker);
-    workspace->scratch = rest_of(worker, n);
+    workspace->scratch = rest_of(setup, worker);
     T* re = field_of(worker);
     T* im = re + array_stride<T>(n);
     to_coefficients(setup, ops, psi, re, im);
@@ -130,13 +140,13 @@ Status advance_runge_kutta(const Setup<T>& setup, const FieldOps<T>& ops, const 
 
 // The published scheme walks on from where it was, whatever is in psi after the first call.
 template <class T>
-Status advance_published(const Setup<T>& setup, const FieldOps<T>& ops, const Medium<T>& medium,
+Status advance_published(const Setup<T>& setup, const FieldOps<T>& ops, MediumInTime<T>& medium,
                          const Interval& interval, Progress& progress, T* psi, T* worker, T* realisation,
                          CancelFlag cancel) {
     const std::size_t n = setup.plan->n;
     auto* state = reinterpret_cast<PublishedState<T>*>(realisation);
     static_assert(sizeof(PublishedState<T>) <= kHeader<T> * sizeof(T));
-    T* scratch = rest_of(worker, n);
+    T* scratch = rest_of(setup, worker);
     T* re = field_of(worker);
     T* im = re + array_stride<T>(n);
     if (state->fields == nullptr) {
@@ -152,13 +162,14 @@ Status advance_published(const Setup<T>& setup, const FieldOps<T>& ops, const Me
 }
 
 template <class T>
-Status advance(const Setup<T>& setup, const Medium<T>& medium, const Interval& interval, Progress& progress, T* psi,
+Status advance(const Setup<T>& setup, const Medium<T>& constant, const Interval& interval, Progress& progress, T* psi,
                T* worker, T* realisation, CancelFlag cancel) {
     progress.time = interval.t0;
+    MediumInTime<T> medium(setup, constant, medium_of(worker, setup.plan->n));
     if (setup.method == Method::splitting) {
         return advance_splitting(setup, medium, interval, progress, psi, worker, cancel);
     }
-    const FieldOps<T> ops = with_lanes<T, widest<T>()>(setup.plan->lanes, []<int V>() { return field_ops<T, V>(); });
+    const FieldOps<T> ops = ops_for<T>(setup.plan->lanes);
     if (setup.method == Method::published) {
         return advance_published(setup, ops, medium, interval, progress, psi, worker, realisation, cancel);
     }
@@ -192,7 +203,7 @@ void transform(const FftPlan<T>& plan, const T* in, T* out, T* work, bool invers
 
 template <class T>
 constexpr Kernels<T> table() {
-    return {lanes_for<T>, memory_needs<T>, advance<T>, transform<T>};
+    return {lanes_for<T>, memory_needs<T>, advance<T>, ops_for<T>, transform<T>};
 }
 
 }  // namespace

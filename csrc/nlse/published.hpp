@@ -27,7 +27,7 @@ public:
 
     // Slope and first step at the beginning (Hairer, Norsett & Wanner, section II.4). The solution is already in place.
     void start() {
-        right_hand_side(current(), slopes_[12]);
+        right_hand_side(state_.time, current(), slopes_[12]);
         const std::size_t n = equation_.n;
         const double length = std::fabs(state_.time_end - state_.time);
         const Field<T> c = current(), slope = slopes_[12], probe = slopes_[2], bent = slopes_[1];
@@ -46,7 +46,7 @@ public:
             probe.re[i] = c.re[i] + h * slope.re[i];
             probe.im[i] = c.im[i] + h * slope.im[i];
         }
-        right_hand_side(probe, bent);
+        right_hand_side(state_.time + tiny, probe, bent);
         double bend = 0;
         for (std::size_t i = 0; i < n; ++i) {
             const double scale = scale_of(squared(c, i));
@@ -80,7 +80,7 @@ public:
                 state_.time = time_new;
                 state_.newest = 1 - state_.newest;
                 state_.dense = false;
-                right_hand_side(current(), slopes_[12]);
+                right_hand_side(state_.time, current(), slopes_[12]);
                 ++progress.steps;
                 progress.step = size;
                 return Status::ok;
@@ -100,7 +100,7 @@ public:
             copy(c, out, n);
             return;
         }
-        if (!state_.dense) make_interpolant(static_cast<T>(step));
+        if (!state_.dense) make_interpolant(step);
         const T x = static_cast<T>((time - state_.time_old) / step), y = 1 - x, h = static_cast<T>(step);
         const Field<T> first = slopes_[0], last = slopes_[12];
         const Field<T> f3 = slopes_[1], f4 = slopes_[2], f5 = slopes_[3], f6 = slopes_[4];
@@ -129,9 +129,9 @@ private:
         return re * re + im * im;
     }
 
-    void right_hand_side(Field<T> c, Field<T> out) {
+    void right_hand_side(double time, Field<T> c, Field<T> out) {
         copy(c, out, equation_.n);
-        equation_.nonlinear(out);
+        equation_.nonlinear(time, out);
         const double* omega = equation_.omega;
         const T* filter = equation_.filter;
 #pragma omp simd
@@ -166,21 +166,21 @@ private:
     }
 
     template <int S>
-    void stage(Field<T> origin, T step, Field<T> argument) {
-        combine<S>(origin, step, argument);
-        right_hand_side(argument, slopes_[S]);
+    void stage(Field<T> origin, double time, double step, Field<T> argument) {
+        combine<S>(origin, static_cast<T>(step), argument);
+        right_hand_side(time + dop853::nodes[S] * step, argument, slopes_[S]);
     }
 
     template <int... S>
-    void stages(Field<T> origin, T step, Field<T> argument, std::integer_sequence<int, S...>) {
-        (stage<S + 1>(origin, step, argument), ...);
+    void stages(Field<T> origin, double step, Field<T> argument, std::integer_sequence<int, S...>) {
+        (stage<S + 1>(origin, state_.time, step, argument), ...);
     }
 
     // The solution at the end of a step, left in the older solution field, and its error in units of the tolerance.
     double attempt(double step) {
         const T h = static_cast<T>(step);
         const Field<T> c = current(), out = solutions_[1 - state_.newest];
-        stages(c, h, out, std::make_integer_sequence<int, 11>{});
+        stages(c, step, out, std::make_integer_sequence<int, 11>{});
         combine<12>(c, h, out);
         const Slopes k = list_slopes();
         double sum5 = 0, sum3 = 0;
@@ -199,11 +199,12 @@ private:
         return step * sum5 / std::sqrt((sum5 + 0.01 * sum3) * static_cast<double>(equation_.n));
     }
 
-    void make_interpolant(T step) {
+    void make_interpolant(double size) {
+        const T step = static_cast<T>(size);
         const Field<T> old = solutions_[1 - state_.newest];
-        stage<13>(old, step, slopes_[1]);
-        stage<14>(old, step, slopes_[1]);
-        stage<15>(old, step, slopes_[1]);
+        stage<13>(old, state_.time_old, size, slopes_[1]);
+        stage<14>(old, state_.time_old, size, slopes_[1]);
+        stage<15>(old, state_.time_old, size, slopes_[1]);
         const Slopes k = list_slopes();
         const Field<T> f3 = slopes_[1], f4 = slopes_[2], f5 = slopes_[3], f6 = slopes_[4];
 #pragma omp simd
@@ -228,7 +229,7 @@ private:
 
 // Begins a run from time_start to time_end with the coefficients (re, im); `state.fields` must be set.
 template <class T>
-void published_start(const FftPlan<T>& plan, const FieldOps<T>& ops, const Medium<T>& medium, const double* omega,
+void published_start(const FftPlan<T>& plan, const FieldOps<T>& ops, MediumInTime<T>& medium, const double* omega,
                      const T* filter, double time_start, double time_end, double rtol, double atol, double max_step,
                      const T* re, const T* im, PublishedState<T>& state, T* scratch, Progress& progress) {
     state.time_old = state.time = time_start;
@@ -253,7 +254,7 @@ void published_start(const FftPlan<T>& plan, const FieldOps<T>& ops, const Mediu
 // Writes the coefficients at `time`, which must not lie before the time of the call before. When something stopped the
 // run, they are those at progress.time.
 template <class T>
-Status published_advance(const FftPlan<T>& plan, const FieldOps<T>& ops, const Medium<T>& medium, const double* omega,
+Status published_advance(const FftPlan<T>& plan, const FieldOps<T>& ops, MediumInTime<T>& medium, const double* omega,
                          const T* filter, double time, PublishedState<T>& state, T* scratch, T* re, T* im,
                          Progress& progress, CancelFlag cancel) {
     const SpectralEquation<T> equation{plan, ops, medium, omega, filter, plan.n, progress.transforms};

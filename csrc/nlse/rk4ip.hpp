@@ -25,12 +25,13 @@ public:
     Field<T> slope() const { return slope_; }
     Field<T> spare(int which) const { return which == 0 ? middle_ : sum_; }
 
-    void start() {
+    void start(double time) {
         copy(state_, slope_, equation_.n);
-        equation_.nonlinear(slope_);
+        equation_.nonlinear(time, slope_);
     }
 
-    void attempt(double step) {
+    void attempt(double time, double step) {
+        end_ = time + step;
         if (step != table_step_) {
             phase_table<T>(equation_.omega, step / 2, nullptr, half_phase_.re, half_phase_.im, equation_.n);
             table_step_ = step;
@@ -50,7 +51,7 @@ public:
             k.re[i] = m_re + h2 * k_re;
             k.im[i] = m_im + h2 * k_im;
         }
-        equation_.nonlinear(k);
+        equation_.nonlinear(time + step / 2, k);
 #pragma omp simd
         for (std::size_t i = 0; i < n; ++i) {
             y.re[i] += h3 * k.re[i];
@@ -58,7 +59,7 @@ public:
             k.re[i] = m.re[i] + h2 * k.re[i];
             k.im[i] = m.im[i] + h2 * k.im[i];
         }
-        equation_.nonlinear(k);
+        equation_.nonlinear(time + step / 2, k);
 #pragma omp simd
         for (std::size_t i = 0; i < n; ++i) {
             const T re = m.re[i] + h * k.re[i], im = m.im[i] + h * k.im[i];
@@ -67,7 +68,7 @@ public:
             k.re[i] = e.re[i] * re - e.im[i] * im;
             k.im[i] = e.re[i] * im + e.im[i] * re;
         }
-        equation_.nonlinear(k);
+        equation_.nonlinear(end_, k);
 #pragma omp simd
         for (std::size_t i = 0; i < n; ++i) {
             out.re[i] = e.re[i] * y.re[i] - e.im[i] * y.im[i] + h6 * k.re[i];
@@ -92,7 +93,7 @@ public:
 private:
     void find_end_slope() {
         copy(trial_, slope_end_, equation_.n);
-        equation_.nonlinear(slope_end_);
+        equation_.nonlinear(end_, slope_end_);
         slope_end_known_ = true;
     }
 
@@ -100,6 +101,7 @@ private:
     Field<T> state_, slope_, slope_end_, middle_, sum_, stage_, trial_;
     Field<T> half_phase_;  // exp(-i omega h/2)
     double& table_step_;
+    double end_ = 0;  // of the last attempt
     bool slope_end_known_ = false;
 };
 

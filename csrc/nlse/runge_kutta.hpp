@@ -31,7 +31,7 @@ double first_step(const SpectralEquation<T>& equation, const Stepper& method, co
         trial.re[i] = phase.re[i] * re - phase.im[i] * im;
         trial.im[i] = phase.re[i] * im + phase.im[i] * re;
     }
-    equation.nonlinear(trial);
+    equation.nonlinear(interval.origin + interval.t0 + signed_step, trial);
 #pragma omp simd
     for (std::size_t i = 0; i < n; ++i) {
         const T re = phase.re[i], im = phase.im[i];
@@ -53,10 +53,10 @@ Status run_fixed(const SpectralEquation<T>& equation, Stepper& method, const Int
                  CancelFlag cancel) {
     const double step = (interval.t1 - interval.t0) / static_cast<double>(interval.steps);
     progress.step = std::fabs(step);
-    method.start();
+    method.start(interval.origin + interval.t0);
     for (std::int64_t done = 0; done < interval.steps;) {
         if (is_cancelled(cancel)) return Status::cancelled;
-        method.attempt(step);
+        method.attempt(interval.origin + interval.t0 + static_cast<double>(done) * step, step);
         ++done;
         method.accept(done < interval.steps);
         ++progress.steps;
@@ -74,7 +74,7 @@ Status run_adaptive(const SpectralEquation<T>& equation, Stepper& method, const 
                     CancelFlag cancel) {
     double norm = std::sqrt(sum_of_squares(method.state(), equation.n));
     if (!is_finite(norm)) return Status::not_finite;
-    method.start();
+    method.start(interval.origin + interval.t0);
     if (!(progress.step > 0)) progress.step = first_step(equation, method, interval, norm);
     StepPlan plan(interval, Stepper::estimate_order, progress.step);
     bool finite = true;
@@ -82,7 +82,7 @@ Status run_adaptive(const SpectralEquation<T>& equation, Stepper& method, const 
         if (is_cancelled(cancel)) return Status::cancelled;
         if (plan.at_floor()) return finite ? Status::step_floor : Status::not_finite;
         const double step = plan.step();
-        method.attempt(step);
+        method.attempt(interval.origin + plan.time(), step);
         double error, trial_norm;
         method.estimate(step, error, trial_norm);
         const double larger = trial_norm > norm ? trial_norm : norm;
@@ -123,7 +123,7 @@ Status run_method(const SpectralEquation<T>& equation, const Interval& interval,
 // that something stopped it; they are then those of progress.time. etdrk4 takes fixed steps only (interval.steps > 0).
 // With interval.steps == 0, progress.step is the first step to try (0: chosen here) and becomes the one to go on with.
 template <class T>
-Status run_runge_kutta(Method method, const FftPlan<T>& plan, const FieldOps<T>& ops, const Medium<T>& medium,
+Status run_runge_kutta(Method method, const FftPlan<T>& plan, const FieldOps<T>& ops, MediumInTime<T>& medium,
                        const double* omega, const T* filter, const Interval& interval, Progress& progress, T* re, T* im,
                        RungeKuttaWorkspace<T>& workspace, CancelFlag cancel) {
     const SpectralEquation<T> equation{plan, ops, medium, omega, filter, plan.n, progress.transforms};

@@ -44,6 +44,13 @@ SplittingProgram program(const std::vector<double>& kinetic, const std::vector<d
     for (std::size_t i = 0; i < potential.size(); ++i) {
         p.potential_slot[i] = slot_of(potential[i], p.potential, p.potential_slots);
     }
+    double time = 0;
+    for (std::size_t i = 0; i < potential.size(); ++i) {
+        if (p.kinetic_first) time += kinetic[i];
+        p.potential_time[i] = time;
+        if (!p.kinetic_first && i < kinetic.size()) time += kinetic[i];
+    }
+    if (!p.kinetic_first) p.potential_time[potential.size() - 1] = 1;  // where the next step begins, to the bit
     p.joined_slot = p.kinetic_first ? slot_of(2 * kinetic[0], p.kinetic, p.kinetic_slots)
                                     : slot_of(2 * potential[0], p.potential, p.potential_slots);
     p.order = order;

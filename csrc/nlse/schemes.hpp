@@ -18,6 +18,9 @@ struct SplittingProgram {
     double potential[kMaxStages + 2];
     int kinetic_slot[kMaxStages + 1];  // slot of the i-th kinetic flow of a step
     int potential_slot[kMaxStages + 1];
+    // Time goes on with the kinetic flows and stands still during the potential ones: when each of these takes place,
+    // in units of the step from its beginning.
+    double potential_time[kMaxStages + 1];
     int joined_slot;    // slot (of the outer kind) of last + first
     int order;          // for quadratic dispersion and no loss
     int order_general;  // otherwise

@@ -21,6 +21,10 @@ struct Setup {
     const T* filter;           // [n], in the plan's order, or null
     double t_end;              // published: the end of the whole run
     bool lossy;                // some realisation has loss
+    // What changes in time; null: nothing of that kind does, and the medium holds it.
+    const InTime<T>* nonlinearity_in_time;
+    const InTime<T>* potential_in_time;
+    const InTime<T>* loss_in_time;
 };
 
 // The memory of one worker and, for methods that keep state, of one realisation; in numbers of T.
@@ -36,6 +40,7 @@ struct Kernels {
     // caches tables. `realisation` memory starts zeroed and follows its realisation.
     Status (*advance)(const Setup<T>&, const Medium<T>&, const Interval&, Progress&, T* psi, T* worker, T* realisation,
                       CancelFlag);
+    FieldOps<T> (*ops)(int lanes);
     // out[2 n] = the unscaled transform (or inverse transform) of in[2 n], both interleaved in natural order; work[2
     // n].
     void (*transform)(const FftPlan<T>&, const T* in, T* out, T* work, bool inverse);

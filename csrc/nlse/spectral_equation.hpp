@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "nlse/field.hpp"
+#include "nlse/medium_in_time.hpp"
 #include "nlse/phase_table.hpp"
 #include "nlse/runge_kutta_workspace.hpp"
 
@@ -86,16 +87,16 @@ template <class T>
 struct SpectralEquation {
     const FftPlan<T>& plan;
     const FieldOps<T>& ops;
-    const Medium<T>& medium;
+    MediumInTime<T>& medium;
     const double* omega;  // [n], in the plan's order
     const T* filter;      // [n], in the plan's order, or null
     std::size_t n;
     std::int64_t& transforms;
 
-    // c -> N(c), in place
-    void nonlinear(Field<T> c) const {
+    // c -> N(c) at a time, in place
+    void nonlinear(double time, Field<T> c) const {
         if (filter != nullptr) apply_filter(c);
-        ops.nonlinear(plan, medium, c.re, c.im);
+        ops.nonlinear(plan, medium.at(time), c.re, c.im);
         if (filter != nullptr) apply_filter(c);
         transforms += 2;
     }

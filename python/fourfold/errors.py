@@ -10,11 +10,16 @@ from typing import Any
 
 __all__ = [
     "BlowUpError",
+    "ConvergenceError",
     "DamagedFileError",
     "FourfoldError",
     "MissingExtraError",
     "MissingProgramError",
+    "NotSavableError",
     "OrderWarning",
+    "ReconstructionError",
+    "ResumeWarning",
+    "RunInterrupted",
     "StepSizeError",
 ]
 
@@ -52,7 +57,7 @@ class _InterruptedRun(FourfoldError, ArithmeticError):
         return _rebuild, (type(self), str(self), state)
 
 
-def _rebuild(kind: type[_InterruptedRun], message: str, state: dict[str, Any]) -> _InterruptedRun:
+def _rebuild(kind: type[Any], message: str, state: dict[str, Any]) -> Any:
     return kind(message, **state)
 
 
@@ -82,6 +87,60 @@ class StepSizeError(_InterruptedRun):
     solution : object
         The states saved so far, as the function that raised would have returned them, or None.
     """
+
+
+class ReconstructionError(_InterruptedRun):
+    """The states that a gradient needs could not be had back by running the steps backwards.
+
+    Attributes
+    ----------
+    time : float
+        The saved time at which the way back should have arrived.
+    realisation : int
+        Flat index of the realisation, in the batch, that failed.
+    solution : None
+        Of no use here.
+    """
+
+
+class ConvergenceError(FourfoldError, ArithmeticError):
+    """An iteration did not come as near to its aim as it was asked to.
+
+    Attributes
+    ----------
+    residual : float
+        How near it came, in the terms of the function that raised.
+    state : object
+        What had been reached, as the function that raised would have returned it, or None.
+    """
+
+    def __init__(self, message: str, *, residual: float, state: Any = None) -> None:
+        super().__init__(message)
+        self.residual = residual
+        self.state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), str(self), {"residual": self.residual, "state": self.state})
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C stopped a computation that can tell what it had reached.
+
+    Attributes
+    ----------
+    solution : object
+        The states saved so far, as the function that raised would have returned them.
+    path : str or None
+        The file in which they are too, if they are saved to one.
+    """
+
+    def __init__(self, message: str, *, solution: Any = None, path: str | None = None) -> None:
+        super().__init__(message)
+        self.solution = solution
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), str(self), {"solution": self.solution, "path": self.path})
 
 
 class MissingExtraError(FourfoldError, ImportError):
@@ -132,9 +191,17 @@ class MissingProgramError(FourfoldError, OSError):
         return type(self), (self.program, self.purpose, self.remedy)
 
 
+class NotSavableError(FourfoldError, ValueError):
+    """Something holds what no file can hold, a function say."""
+
+
 class DamagedFileError(FourfoldError, OSError):
     """A file does not hold what its format promises."""
 
 
 class OrderWarning(UserWarning):
     """A method converges with a lower order on this problem than its name says."""
+
+
+class ResumeWarning(UserWarning):
+    """A run goes on where it cannot be promised to give the bits of an unbroken one."""

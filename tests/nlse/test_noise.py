@@ -1,4 +1,4 @@
-"""add_noise: how much, of which spectrum, from which seed."""
+"""Noise: how much, of which spectrum, from which seed."""
 
 from __future__ import annotations
 
@@ -120,3 +120,123 @@ def test_refusals(changed: dict[str, Any], error: type[Exception], message: str)
     arguments |= changed
     with pytest.raises(error, match=message):
         nlse.add_noise(arguments.pop("psi"), **arguments)
+
+
+# --- quanta
+
+GRID = nlse.Grid(n=40, length=13.0)
+
+
+def coefficients(psi: Any) -> Any:
+    return np.fft.fft(psi, axis=-1) / GRID.n
+
+
+def test_one_photon_is_in_each_mode() -> None:
+    quantum = np.linspace(0.0, 2.0, 40)
+    start = np.tile(nlse.soliton(GRID), (3000, 1))
+    noise = nlse.add_photon_noise(start, GRID, quantum=quantum, rng=1) - start
+    c = coefficients(noise)
+    # The mass of a field that has nothing in the other modes: one quantum, in every realisation.
+    for mode in (0, 7, 39):
+        alone = np.exp(1j * GRID.k[mode] * GRID.x) * c[:5, mode, None]
+        np.testing.assert_allclose(
+            nlse.diagnostics.mass(GRID, alone), quantum[mode], rtol=1e-9, atol=1e-15
+        )
+    np.testing.assert_allclose(
+        np.abs(c) ** 2 * GRID.length, np.tile(quantum, (3000, 1)), atol=1e-12
+    )
+    # The phases are uniform and have nothing to do with each other: their moments are those of chance.
+    turn = c[:, 1:] / np.abs(c[:, 1:])
+    for power in (1, 2, 3):
+        assert np.abs(np.mean(turn**power, axis=0)).max() < 5 / np.sqrt(3000)
+    cross = turn.conj().T @ turn / 3000 - np.eye(39)
+    assert np.abs(cross).max() < 5 / np.sqrt(3000)
+
+
+def test_vacuum_noise_has_half_a_quantum_in_each_mode() -> None:
+    quantum = np.linspace(0.5, 2.0, 40)
+    start = np.tile(nlse.soliton(GRID), (20000, 1))
+    noise = nlse.add_vacuum_noise(start, GRID, quantum=quantum, rng=2) - start
+    alpha = coefficients(noise) * np.sqrt(GRID.length / quantum)
+    numbers = np.abs(alpha) ** 2
+    # Of the vacuum's Wigner function: <|a|^2> = 1/2, <|a|^4> = 1/2, all modes apart, circular.
+    np.testing.assert_allclose(numbers.mean(axis=0), 0.5, atol=5 * 0.5 / np.sqrt(20000))
+    np.testing.assert_allclose((numbers**2).mean(axis=0), 0.5, atol=0.06)
+    covariance = alpha.conj().T @ alpha / 20000
+    np.testing.assert_allclose(covariance, 0.5 * np.eye(40), atol=0.02)
+    np.testing.assert_allclose(alpha.T @ alpha / 20000, 0, atol=0.02)
+    np.testing.assert_allclose(alpha.mean(axis=0), 0, atol=0.02)
+
+
+def test_vacuum_noise_of_equal_quanta_is_white_in_x() -> None:
+    noise = nlse.add_vacuum_noise(np.zeros((20000, 40), complex), GRID, quantum=0.3, rng=3)
+    covariance = noise.conj().T @ noise / 20000
+    expected = 0.3 / (2 * GRID.dx)
+    np.testing.assert_allclose(covariance, expected * np.eye(40), atol=0.05 * expected)
+
+
+def test_symmetric_ordering_of_a_coherent_state() -> None:
+    """Of a coherent state of n photons: <n> = n, and var(n) = n with the Wigner correction 1/4."""
+    photons, quantum = 25.0, 0.02
+    start = nlse.plane_wave(GRID, amplitude=np.sqrt(photons * quantum / GRID.length), mode=3)
+    rows = nlse.add_vacuum_noise(np.tile(start, (40000, 1)), GRID, quantum=quantum, rng=4)
+    spectrum = np.mean(np.abs(coefficients(rows)) ** 2, axis=0)
+    occupation = nlse.wigner_occupation(spectrum, GRID, quantum=quantum)
+    expected = np.zeros(40)
+    expected[3] = photons
+    np.testing.assert_allclose(occupation, expected, atol=0.15)
+    numbers = np.abs(coefficients(rows)[:, 3]) ** 2 * GRID.length / quantum
+    assert np.var(numbers) - 0.25 == pytest.approx(photons, rel=0.03)
+
+
+def test_linear_propagation_keeps_the_vacuum() -> None:
+    rows = nlse.add_vacuum_noise(np.zeros((2000, 40), complex), GRID, quantum=1.0, rng=5)
+    trap = nlse.Problem(GRID, nonlinearity=0.0, potential=lambda x: 0.1 * x**2)
+    sol = nlse.solve(trap, rows, [0.0, 2.0], store="statistics")
+    assert sol.statistics is not None
+    occupation = nlse.wigner_occupation(sol.statistics.spectrum, GRID, quantum=1.0)
+    np.testing.assert_allclose(occupation, 0, atol=5 * 0.5 / np.sqrt(2000))
+
+
+@pytest.mark.parametrize("add", [nlse.add_photon_noise, nlse.add_vacuum_noise])
+def test_quanta_of_tensors_seeds_and_shapes(add: Any) -> None:
+    torch = pytest.importorskip("torch")
+    psi = np.tile(nlse.soliton(GRID, velocity=1.0), (4, 1))
+    truth = add(psi, GRID, quantum=0.1, rng=6)
+    np.testing.assert_array_equal(add(psi[:2], GRID, quantum=0.1, rng=6), truth[:2])
+    np.testing.assert_array_equal(add(psi[::-1], GRID, quantum=0.0, rng=6), psi[::-1])
+    tensor = torch.from_numpy(psi).requires_grad_()
+    noisy = add(tensor, GRID, quantum=0.1, rng=6)
+    np.testing.assert_allclose(noisy.detach().numpy(), truth, rtol=0, atol=1e-15)
+    assert noisy.requires_grad
+    assert add(psi.astype(np.complex64), GRID, quantum=0.1, rng=6).dtype == np.complex64
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"psi": np.ones(8, complex)}, ValueError, r"shape \(..., 40\) of the grid, got \(8,\)"),
+        ({"grid": 40}, TypeError, r"grid must be a fourfold.nlse.Grid, got int"),
+        ({"quantum": -1.0}, ValueError, "quantum must be finite and not negative, got -1.0"),
+        ({"quantum": np.nan}, ValueError, "quantum must be finite"),
+        ({"quantum": np.ones(5)}, ValueError, r"have the shape \(40,\) of the grid's modes"),
+        ({"quantum": 1j}, TypeError, "quantum must be real numbers"),
+        ({"rng": None}, TypeError, r"rng must be a numpy.random.Generator"),
+    ],
+)
+@pytest.mark.parametrize("add", [nlse.add_photon_noise, nlse.add_vacuum_noise])
+def test_refusals_of_quanta(
+    add: Any, changed: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    arguments = {"psi": np.ones(40, complex), "grid": GRID, "quantum": 1.0, "rng": 1} | changed
+    with pytest.raises(error, match=message):
+        add(**arguments)
+
+
+def test_occupation_refuses_what_it_cannot_count() -> None:
+    with pytest.raises(ValueError, match="positive in every mode"):
+        nlse.wigner_occupation(np.ones(40), GRID, quantum=0.0)
+    with pytest.raises(ValueError, match=r"shape \(..., 40\)"):
+        nlse.wigner_occupation(np.ones(4), GRID, quantum=1.0)
+    with pytest.raises(TypeError, match="real numbers"):
+        nlse.wigner_occupation(np.ones(40, complex), GRID, quantum=1.0)

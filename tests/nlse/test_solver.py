@@ -23,7 +23,7 @@ import rich.console
 
 import fourfold
 from fourfold import errors
-from fourfold.nlse import solver
+from fourfold.nlse import _plan
 from fourfold.nlse._kernel import StepFailure
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.methods import METHODS
@@ -92,7 +92,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedStepper]:
     class Fresh(ScriptedStepper):
         pass
 
-    monkeypatch.setattr(solver, "Stepper", Fresh)
+    monkeypatch.setattr(_plan, "Stepper", Fresh)
     return Fresh
 
 
@@ -316,7 +316,7 @@ def test_tensors_without_plain_memory_are_refused(monkeypatch: pytest.MonkeyPatc
     torch = pytest.importorskip("torch")
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    monkeypatch.setattr(solver, "Stepper", NoStepper)
+    monkeypatch.setattr(_plan, "Stepper", NoStepper)
     psi0 = torch.from_numpy(pulse(2))
     with pytest.raises(TypeError, match=r"torch\.func"):
         torch.func.vmap(lambda row: solve(LINEAR, row, T).psi)(psi0)
@@ -411,7 +411,7 @@ REFUSED_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 @pytest.fixture
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solver, "Stepper", NoStepper)
+    monkeypatch.setattr(_plan, "Stepper", NoStepper)
 
 
 @pytest.mark.usefixtures("no_work")
@@ -633,14 +633,17 @@ solve(Problem(grid), np.ones((64, 256), complex), [0, 1e6], method="strang", ste
             _, complaint = run.communicate(timeout=60)
         finally:
             run.kill()
-    assert "KeyboardInterrupt" in complaint
+    assert "RunInterrupted: stopped after t = 0, 1 of 2 times" in complaint
 
 
 def test_ctrl_c_goes_through(scripted: type[ScriptedStepper]) -> None:
     scripted.fail_at = 0.2
     scripted.failure = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"stopped after t = 0\.1, 2 of 4 times") as caught:
         solve(LINEAR, pulse(), T)
+    assert isinstance(caught.value, errors.RunInterrupted)
+    assert caught.value.path is None
+    np.testing.assert_array_equal(caught.value.solution.t, T[:2])
 
 
 # --- progress

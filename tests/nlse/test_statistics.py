@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fourfold
+from fourfold import nlse
 from fourfold.nlse._recorder import EnsembleRecorder
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
@@ -33,7 +34,7 @@ def statistics_of(fields: npt.NDArray[Any]) -> EnsembleStatistics:
     """Statistics at one saved time of fields (..., n)."""
     problem = Problem(Grid(n=fields.shape[-1], length=10.0))
     recorder = EnsembleRecorder(problem, 1, fields.shape[:-1])
-    recorder.record(0, fields)
+    recorder.record(0, fields, 0.0)
     return recorder.statistics(1)
 
 
@@ -162,8 +163,8 @@ def test_saved_times_stay_apart() -> None:
     rng = np.random.default_rng(9)
     first, second = random_fields(rng, 4, 8), random_fields(rng, 4, 8)
     recorder = EnsembleRecorder(Problem(Grid(n=8, length=10.0)), 3, (4,))
-    recorder.record(0, first)
-    recorder.record(1, second)
+    recorder.record(0, first, 0.0)
+    recorder.record(1, second, 0.0)
     found = recorder.statistics(2)
     assert found.intensity.shape == (2, 8)
     np.testing.assert_array_equal(found.spectrum[0], statistics_of(first).spectrum[0])
@@ -190,7 +191,7 @@ def test_conserved_quantities_are_those_of_each_member() -> None:
     problem = Problem(grid, dispersion={1: 0.3, 3: 0.1}, nonlinearity=g, potential=potential)
     fields = random_fields(rng, 6, 24).reshape(2, 3, 24)
     recorder = EnsembleRecorder(problem, 1, (2, 3))
-    recorder.record(0, fields)
+    recorder.record(0, fields, 0.0)
     found = recorder.conserved(1)
 
     # Derivatives by the dense matrix of the Fourier interpolant.
@@ -208,3 +209,31 @@ def test_conserved_quantities_are_those_of_each_member() -> None:
         assert found.mass[0, i, j] == pytest.approx(mass, rel=1e-12)
         assert found.momentum[0, i, j] == pytest.approx(momentum, rel=1e-11)
         assert found.energy[0, i, j] == pytest.approx(energy, rel=1e-11)
+
+
+def test_parts_of_an_ensemble_combine_to_the_whole() -> None:
+    grid = nlse.Grid(n=32, length=10.0)
+    problem = nlse.Problem(grid)
+    start = nlse.add_noise(np.tile(nlse.soliton(grid), (23, 1)), relative=0.3, rng=1)
+
+    def of(rows: slice, *times: float) -> nlse.EnsembleStatistics:
+        found = nlse.solve(problem, start[rows], times, store="statistics").statistics
+        assert found is not None
+        return found
+
+    whole = of(slice(None), 0.0, 0.5)
+    parts = [of(rows, 0.0, 0.5) for rows in (slice(0, 2), slice(2, 15), slice(15, 23))]
+    found = nlse.EnsembleStatistics.combined(parts)
+    assert found.count == 23
+    for name in ("mean_field", "mean_coefficients", "intensity_variance", "spectrum", "coherence"):
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(whole, name), rtol=1e-9, atol=1e-14
+        )
+    one = nlse.EnsembleStatistics.combined(parts[:1])
+    np.testing.assert_array_equal(one.spectrum, parts[0].spectrum)
+    with pytest.raises(ValueError, match="at least one"):
+        nlse.EnsembleStatistics.combined([])
+    with pytest.raises(ValueError, match=r"one shape \(T, n\); got \(1, 32\), \(2, 32\)"):
+        nlse.EnsembleStatistics.combined([parts[0], of(slice(2), 0.0)])
+    with pytest.raises(TypeError, match="got Solution"):
+        nlse.EnsembleStatistics.combined([nlse.solve(problem, start, [0.0])])  # type: ignore[list-item]

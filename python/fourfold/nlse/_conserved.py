@@ -30,10 +30,10 @@ class Conserved:
         return cls(np.empty(shape), np.empty(shape), np.empty(shape))
 
     @classmethod
-    def of_fields(cls, problem: Problem, psi: npt.NDArray[Any]) -> Conserved:
-        """Those of fields (T, ..., n)."""
+    def of_fields(cls, problem: Problem, psi: npt.NDArray[Any], t: Float64) -> Conserved:
+        """Those of fields (T, ..., n) at the times (T,)."""
         return cls(
             mass=np.asarray(diagnostics.mass(problem.grid, psi)),
             momentum=np.asarray(diagnostics.momentum(problem.grid, psi)),
-            energy=np.asarray(diagnostics.energy(problem, psi)),
+            energy=np.asarray(diagnostics.energy(problem, psi, t)),
         )

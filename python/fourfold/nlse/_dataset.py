@@ -6,8 +6,6 @@ because netCDF has no complex numbers; everything else is the same.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,34 +14,50 @@ import numpy.typing as npt
 from fourfold._version import __version__
 from fourfold.errors import MissingExtraError
 from fourfold.nlse._conserved import Conserved
-from fourfold.nlse.grid import Grid
-from fourfold.nlse.problem import Problem
+from fourfold.nlse._problem_arrays import (
+    batch_dimensions,
+    problem_arrays,
+    problem_attributes,
+    rebuild_problem,
+)
 from fourfold.nlse.solution import Solution, SolveStats, as_numpy
 from fourfold.nlse.statistics import EnsembleStatistics
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["FORMAT", "from_file_dataset", "import_xarray", "split_complex", "to_xarray"]
+Float64 = npt.NDArray[np.float64]
 
-FORMAT = 1
-"""Version of the file format. `from_file_dataset` reads this one and all before it."""
+__all__ = [
+    "FORMAT",
+    "STATISTICS",
+    "from_file_dataset",
+    "import_xarray",
+    "split_complex",
+    "to_xarray",
+]
 
-# What describes the arrays of EnsembleStatistics: dimension beside time, and long name.
-_STATISTICS = {
+FORMAT = 2
+"""Version of the file format. `from_file_dataset` reads this one and all before it.
+
+Format 2 differs from 1 where coefficients depend on time, and only those files are called so.
+"""
+
+STATISTICS = {
     "mean_field": ("x", "mean of psi over the realisations"),
     "mean_coefficients": ("k", "mean of the Fourier coefficients fft(psi)/n"),
     "intensity": ("x", "mean of |psi|^2"),
     "intensity_variance": ("x", "variance of |psi|^2"),
     "spectrum": ("k", "mean of the squared moduli of the Fourier coefficients fft(psi)/n"),
 }
+"""What describes the arrays of `EnsembleStatistics`: dimension beside time, and long name."""
 
 
 def to_xarray(solution: Solution) -> xarray.Dataset:
     """The solution as an `xarray.Dataset`: see `Solution.to_xarray`."""
     xr = import_xarray("Solution.to_xarray")
     grid = solution.grid
-    batch = _batch_dimensions(solution.batch_shape)
+    batch = batch_dimensions(solution.batch_shape)
     per_realisation = ("time", *batch)
 
     variables: dict[str, Any] = {}
@@ -55,14 +69,17 @@ def to_xarray(solution: Solution) -> xarray.Dataset:
         add("psi", (*per_realisation, "x"), solution.fields_as_numpy(), "field")
     else:
         statistics = solution.statistics
-        for name, (dim, long_name) in _STATISTICS.items():
+        for name, (dim, long_name) in STATISTICS.items():
             add(name, ("time", dim), getattr(statistics, name), long_name)
         if hasattr(solution, "final"):
             add("final", (*batch, "x"), as_numpy(solution.final), "field at the last time")
     add("mass", per_realisation, solution.mass, "mass")
     add("momentum", per_realisation, solution.momentum, "momentum")
     add("energy", per_realisation, solution.energy, "energy")
-    _add_problem(add, solution.problem, solution.batch_shape)
+    for name, (values, dims, long_name) in problem_arrays(
+        solution.problem, solution.batch_shape
+    ).items():
+        add(name, dims, values, long_name)
 
     coordinates: dict[str, Any] = {
         "time": ("time", solution.t, {"long_name": "time", "units": "1"}),
@@ -113,7 +130,7 @@ def from_file_dataset(dataset: xarray.Dataset) -> Solution:
         adaptive=bool(attributes["stats_adaptive"]),
         threads=int(attributes["stats_threads"]),
     )
-    problem, times = _rebuild_problem(dataset), dataset["time"].values
+    problem, times = rebuild_problem(dataset), dataset["time"].values
     if attributes["store"] == "fields":
         psi = _joined(dataset, "psi")
         return Solution(problem, times, stats, psi=psi, conserved=conserved)
@@ -129,40 +146,16 @@ def from_file_dataset(dataset: xarray.Dataset) -> Solution:
     return Solution(problem, times, stats, final=final, statistics=statistics, conserved=conserved)
 
 
-def _rebuild_problem(dataset: xarray.Dataset) -> Problem:
-    attributes = dataset.attrs
-
-    def array_or_none(name: str) -> npt.NDArray[np.float64] | None:
-        return dataset[name].values if name in dataset else None
-
-    dispersion: Any = array_or_none("omega")
-    if "dispersion" in attributes:
-        listed = json.loads(attributes["dispersion"])
-        dispersion = {int(order): float(value) for order, value in listed.items()}
-    nonlinearity: Any = array_or_none("nonlinearity")
-    if nonlinearity is None:
-        nonlinearity = float(attributes["nonlinearity"])
-    return Problem(
-        Grid(n=int(attributes["grid_n"]), length=float(attributes["grid_length"])),
-        dispersion=dispersion,
-        nonlinearity=nonlinearity,
-        potential=array_or_none("potential"),
-        loss=array_or_none("loss"),
-    )
-
-
 def _attributes(solution: Solution) -> dict[str, str | int | float]:
     """Global attributes: whose file it is, the problem, and how it was solved."""
-    problem, stats = solution.problem, solution.stats
+    stats = solution.stats
     attributes: dict[str, str | int | float] = {
         "title": "Solution of the nonlinear Schrodinger equation",
-        "equation": "i psi_t = omega(-i d/dx) psi - g |psi|^2 psi + V psi - i gamma psi",
         "fourfold_content": "nlse solution",
-        "fourfold_format": FORMAT,
+        "fourfold_format": FORMAT if solution.problem.time_dependent else 1,
         "fourfold_version": __version__,
         "store": "fields" if solution.has_fields else "statistics",
-        "grid_n": problem.grid.n,
-        "grid_length": problem.grid.length,
+        **problem_attributes(solution.problem),
         "stats_method": stats.method,
         "stats_order": stats.order,
         "stats_steps": stats.steps,
@@ -174,49 +167,9 @@ def _attributes(solution: Solution) -> dict[str, str | int | float]:
     }
     if stats.step is not None:
         attributes["stats_step"] = stats.step
-    if isinstance(problem.dispersion, Mapping):
-        # JSON writes the shortest digits that give the same double again.
-        attributes["dispersion"] = json.dumps(dict(problem.dispersion))
-    if isinstance(problem.nonlinearity, float):
-        attributes["nonlinearity"] = problem.nonlinearity
     if not solution.has_fields and solution.statistics is not None:
         attributes["realisations"] = solution.statistics.count
     return attributes
-
-
-def _add_problem(add: Any, problem: Problem, batch_shape: tuple[int, ...]) -> None:
-    """The coefficients that are arrays; omega always, for those who read the file elsewhere."""
-    add("omega", ("k",), problem.omega, "dispersion, angular frequency of a linear wave")
-    arrays = {
-        "nonlinearity": (problem.nonlinearity, (), "nonlinearity g, positive focuses"),
-        "potential": (problem.potential, ("x",), "potential V"),
-        "loss": (problem.loss, ("x",), "loss gamma, negative is gain"),
-    }
-    for name, (values, last, long_name) in arrays.items():
-        if isinstance(values, np.ndarray):
-            leading = values.shape[: values.ndim - len(last)]
-            add(name, _aligned_dimensions(name, leading, batch_shape) + last, values, long_name)
-
-
-def _batch_dimensions(batch_shape: tuple[int, ...]) -> tuple[str, ...]:
-    if len(batch_shape) == 1:
-        return ("realisation",)
-    return tuple(f"realisation_{axis}" for axis in range(len(batch_shape)))
-
-
-def _aligned_dimensions(
-    name: str, shape: tuple[int, ...], batch_shape: tuple[int, ...]
-) -> tuple[str, ...]:
-    """Names for the axes of a coefficient that broadcasts against the batch.
-
-    An axis of length 1 that is stretched gets a name of its own, so that its shape is kept.
-    """
-    batch = _batch_dimensions(batch_shape)
-    offset = len(batch) - len(shape)
-    return tuple(
-        batch[offset + axis] if size == batch_shape[offset + axis] else f"{name}_axis_{axis}"
-        for axis, size in enumerate(shape)
-    )
 
 
 def import_xarray(purpose: str) -> Any:

@@ -39,9 +39,9 @@ def check_field(psi0: Any, n: int) -> tuple[npt.NDArray[Any], bool]:
     TypeError
         If ``psi0`` is not a plain array or tensor, or not complex64 or complex128.
     ValueError
-        If its last axis is not ``n`` long, an entry is not finite, or it wants gradients.
+        If its last axis is not ``n`` long or an entry is not finite.
     NotImplementedError
-        If it is a tensor that does not live in the memory of the CPU.
+        If it is a tensor that does not live in the memory of the CPU, or has a forward-mode tangent.
     """
     # torch is looked up, never imported: who hands over a tensor has imported it.
     torch = sys.modules.get("torch")
@@ -96,13 +96,13 @@ def _tensor_to_numpy(torch: Any, psi0: Any) -> npt.NDArray[Any]:
         psi0.data_ptr()
     except RuntimeError:
         raise TypeError(
-            "psi0 is inside a torch.func transformation, which solve does not support"
+            "psi0 is inside a torch.func transformation or torch.compile, which solve does not "
+            "support; fourfold.nlse.propagate does"
         ) from None
-    wants_gradient = psi0.requires_grad and torch.is_grad_enabled()
-    if wants_gradient or torch.autograd.forward_ad.unpack_dual(psi0).tangent is not None:
-        raise ValueError(
-            "psi0 wants gradients, but solve does not differentiate; "
-            "pass psi0.detach() or call it under torch.no_grad()"
+    if torch.autograd.forward_ad.unpack_dual(psi0).tangent is not None:
+        raise NotImplementedError(
+            "psi0 has a forward-mode tangent, but solve differentiates in reverse mode only; "
+            "pass psi0.detach()"
         )
     field: npt.NDArray[Any] = psi0.detach().resolve_conj().resolve_neg().numpy()
     return field

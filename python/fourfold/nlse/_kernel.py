@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy.typing as npt
 
 from fourfold import _core
 from fourfold._threads import get_num_threads
+from fourfold.nlse.in_time import FunctionInTime, Series
 from fourfold.nlse.problem import Problem
 
 __all__ = [
@@ -21,17 +24,18 @@ __all__ = [
     "ordinal_counts",
 ]
 
-_KINDS = {1: "not_finite", 2: "step_floor"}
+_KINDS = {1: "not_finite", 2: "step_floor", 4: "reconstruction"}
 
 
 class StepFailure(Exception):
     """A realisation could not be advanced."""
 
-    def __init__(self, kind: str, time: float, realisation: int) -> None:
+    def __init__(self, kind: str, time: float, realisation: int, error: float = 0.0) -> None:
         super().__init__(f"{kind} at t = {time} in realisation {realisation}")
         self.kind = kind
         self.time = time
         self.realisation = realisation
+        self.error = error
 
 
 class Counters(NamedTuple):
@@ -73,17 +77,27 @@ class Stepper:
         rtol: float,
         atol: float,
         dealias: str | None,
+        keep_loss: bool = False,
     ) -> None:
         n = problem.grid.n
         self.order = problem.order(method)
+        self._problem = problem
         self._shape = (*batch_shape, n)
         self._dtype = dtype
-        batch = int(np.prod(batch_shape, dtype=np.int64))
+        self._batch = batch = int(np.prod(batch_shape, dtype=np.int64))
         omega = np.ascontiguousarray(problem.omega)
         multiplier = fourier_filter(problem, "exponential" if method == "published" else dealias)
-        nonlinearity = _per_realisation(np.asarray(problem.nonlinearity), batch_shape, ())
-        potential = _per_realisation(problem.potential, batch_shape, (n,))
-        loss = _per_realisation(problem.loss if problem.lossy else None, batch_shape, (n,))
+        in_time = problem.in_time
+        for part in in_time.values():
+            part.check(t_start, t_end)
+        g = 0.0 if "nonlinearity" in in_time else problem.nonlinearity
+        v = None if "potential" in in_time else problem.potential
+        # A loss of zero is left out, except where its derivative is wanted.
+        left_out = "loss" in in_time or not (problem.lossy or keep_loss)
+        gamma = None if left_out else problem.loss
+        nonlinearity = _per_realisation(np.asarray(g), batch_shape, ())
+        potential = _per_realisation(v, batch_shape, (n,))
+        loss = _per_realisation(gamma, batch_shape, (n,))
         kind = (
             _core.nlse.IntegratorComplex64
             if dtype == np.complex64
@@ -109,6 +123,42 @@ class Stepper:
             loss=_address(loss),
             shared_loss=loss is not None and loss.size == n,
         )
+        for name, part in in_time.items():
+            self._vary(name, part, batch_shape, () if name == "nonlinearity" else (n,))
+
+    def _vary(
+        self,
+        name: str,
+        part: Series | FunctionInTime,
+        batch_shape: tuple[int, ...],
+        tail: tuple[int, ...],
+    ) -> None:
+        if isinstance(part, FunctionInTime):
+            self._integrator.vary(part=name, terms=0, shared=True, function=part.at)
+            return
+        terms = len(part.factors)
+        shared = part.batch_shape == ()
+        rows = part.rows
+        if not shared:  # each row padded on the left to the rank of the batch
+            rows = rows.reshape(
+                terms, *(1,) * (len(batch_shape) - len(part.batch_shape)), *part.rows.shape[1:]
+            )
+        rows = np.ascontiguousarray(
+            np.broadcast_to(rows, (terms, *(() if shared else batch_shape), *tail))
+        )
+        pieces = np.array([len(factor.knots) for factor in part.factors], dtype=np.int64)
+        knots = np.concatenate([factor.knots for factor in part.factors])
+        coefficients = np.concatenate([factor.coefficients for factor in part.factors])
+        self._integrator.vary(
+            part=name,
+            terms=terms,
+            rows=rows.ctypes.data,
+            shared=shared,
+            pieces=pieces.ctypes.data if part.sampled else 0,
+            knots=knots.ctypes.data,
+            coefficients=coefficients.ctypes.data,
+            function=None if part.sampled else part.weights,
+        )
 
     def advance(self, psi: npt.NDArray[Any], t0: float, t1: float) -> None:
         """Change ``psi``, C-contiguous of the batch's shape and dtype, from time t0 to t1.
@@ -132,6 +182,88 @@ class Stepper:
         )
         if status != 0:
             raise StepFailure(_KINDS[status], time, realisation)
+
+    def durations(self, times: npt.NDArray[np.float64]) -> list[float]:
+        """The lengths of the intervals between the saved times, as `advance` takes them."""
+        clock: list[float] = times.tolist()
+        return [self._integrator.duration(*ends) for ends in pairwise(clock)]
+
+    def sums(self, wanted: Collection[str]) -> dict[str, npt.NDArray[np.float64]]:
+        """Zeroed arrays for `backward`, one row a realisation in front.
+
+        ``wanted``: "nonlinearity", "potential", "loss", "omega". What is a series in time gets
+        ``<name>_rows`` (..., terms, n) and, if it is sampled, ``<name>_coefficients``
+        (..., pieces of all terms, 4) instead.
+        """
+        batch, n = self._shape[:-1], self._shape[-1]
+        found = {}
+        for name in wanted:
+            part = self._problem.in_time.get(name)
+            tail = () if name == "nonlinearity" else (n,)
+            if part is None:
+                found[name] = np.zeros((*batch, *tail))
+            elif isinstance(part, Series):
+                found[f"{name}_rows"] = np.zeros((*batch, len(part.factors), *tail))
+                if part.sampled:
+                    pieces = sum(len(factor.knots) for factor in part.factors)
+                    found[f"{name}_coefficients"] = np.zeros((*batch, pieces, 4))
+        return found
+
+    def backward(
+        self,
+        psi_start: npt.NDArray[Any],
+        psi_end: npt.NDArray[Any],
+        cotangent: npt.NDArray[Any],
+        *,
+        t0: float,
+        duration: float,
+        first_steps: npt.NDArray[np.float64],
+        reversible: bool,
+        tolerance: float,
+        sums: dict[str, npt.NDArray[np.float64]],
+    ) -> None:
+        """Change ``cotangent`` from the end of an interval to its beginning; add to ``sums``.
+
+        Raises
+        ------
+        StepFailure
+            Of the kind "reconstruction", where the way back misses ``psi_start`` by more than the
+            tolerance, relative in the 2-norm.
+        """
+        for field in (psi_start, psi_end, cotangent):
+            if field.shape != self._shape or field.dtype != self._dtype or not field.flags.carray:
+                raise ValueError(f"expected C-contiguous {self._dtype} of shape {self._shape}")
+        if psi_start.size == 0:
+            return
+        status, realisation, time, error = self._integrator.backward(
+            psi_start=psi_start.ctypes.data,
+            psi_end=psi_end.ctypes.data,
+            cotangent=cotangent.ctypes.data,
+            t0=t0,
+            duration=duration,
+            first_steps=first_steps.ctypes.data,
+            reversible=reversible,
+            tolerance=tolerance,
+            sums={name: array.ctypes.data for name, array in sums.items()},
+            threads=get_num_threads(),
+        )
+        if status != 0:
+            raise StepFailure(_KINDS[status], time, realisation, error)
+
+    def control(self) -> tuple[float, npt.NDArray[np.float64]]:
+        """What decides the steps to come: the last interval's duration, each next step (batch,)."""
+        next_steps = np.empty(self._batch)
+        return self._integrator.control(next_steps.ctypes.data), next_steps
+
+    def restore_control(self, duration: float, next_steps: npt.NDArray[np.float64]) -> None:
+        """Go on as the stepper of the same run would whose `control` gave this."""
+        if next_steps.shape != (self._batch,) or next_steps.dtype != np.float64:
+            raise ValueError(
+                f"next_steps: expected a float64 array of shape ({self._batch},), "
+                f"got {next_steps.dtype} of shape {next_steps.shape}"
+            )
+        contiguous = np.ascontiguousarray(next_steps)
+        self._integrator.restore_control(duration, contiguous.ctypes.data)
 
     @property
     def counters(self) -> Counters:

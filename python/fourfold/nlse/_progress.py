@@ -16,8 +16,12 @@ _SECONDS_BETWEEN_UPDATES = 0.1
 
 
 @contextmanager
-def progress_bar(wanted: bool, title: str, start: float, end: float) -> Iterator[Report | None]:
-    """Show a bar from ``start`` to ``end`` on standard error.
+def progress_bar(
+    wanted: bool, title: str, start: float, end: float, reached: float, steps: int
+) -> Iterator[Report | None]:
+    """Show a bar from ``start`` to ``end`` on standard error, which begins at ``reached``.
+
+    ``steps`` have been taken before.
 
     Gives None where no bar is wanted or there is no terminal to draw it on.
     """
@@ -49,15 +53,16 @@ def progress_bar(wanted: bool, title: str, start: float, end: float) -> Iterator
     )
     began = time.perf_counter()
     shown = -1.0
-    task = bar.add_task(title, total=end - start, reached=start, end=end, rate="-")
+    task = bar.add_task(title, total=end - start, reached=reached, end=end, rate="-")
+    bar.update(task, completed=reached - start)
 
-    def report(reached: float, steps: int) -> None:
+    def report(reached: float, taken: int) -> None:
         nonlocal shown
         elapsed = time.perf_counter() - began
         if elapsed - shown < _SECONDS_BETWEEN_UPDATES and reached < end:
             return
         shown = elapsed
-        rate = _rounded(steps / elapsed) if elapsed > 0 else "-"
+        rate = _rounded((taken - steps) / elapsed) if elapsed > 0 else "-"
         bar.update(task, completed=reached - start, reached=reached, rate=rate)
 
     with bar:

@@ -54,7 +54,6 @@ class EnsembleRecorder:
         self._batch_shape = batch_shape
         self._count = int(np.prod(batch_shape))
         self._rows = max(1, _BLOCK_BYTES // (n * 16))
-        self._nonlinearity = np.broadcast_to(problem.nonlinearity, batch_shape).reshape(-1)
         self._mean_field = np.empty((times, n), dtype=np.complex128)
         self._mean_coefficients = np.empty((times, n), dtype=np.complex128)
         self._intensity = np.empty((times, n))
@@ -63,8 +62,10 @@ class EnsembleRecorder:
         # One row a realisation while recording.
         self._conserved = Conserved.empty((times, self._count))
 
-    def record(self, index: int, psi: npt.NDArray[Any]) -> None:
-        """Take the fields ``psi``, complex (..., n), as those at saved time ``index``."""
+    def record(self, index: int, psi: npt.NDArray[Any], t: float) -> None:
+        """Take the fields ``psi``, complex (..., n), as those at saved time ``index``, which is t."""
+        self._now = self._problem.at(t)
+        self._nonlinearity = np.broadcast_to(self._now.nonlinearity, self._batch_shape).reshape(-1)
         fields = psi.reshape(self._count, -1)
         blocks = [
             slice(start, min(start + self._rows, self._count))
@@ -111,7 +112,7 @@ class EnsembleRecorder:
         quartic = np.einsum("ij,ij->i", intensity, intensity)
         energy = grid.length * np.einsum("ij,j->i", spectrum, omega)
         energy -= 0.5 * grid.dx * self._nonlinearity[rows] * quartic
-        potential = self._problem.potential
+        potential = self._now.potential
         if potential is not None:
             if potential.ndim > 1:
                 whole = np.broadcast_to(potential, (*self._batch_shape, grid.n))
@@ -122,6 +123,33 @@ class EnsembleRecorder:
         self._conserved.mass[index, rows] = grid.dx * intensity.sum(axis=1)
         self._conserved.momentum[index, rows] = grid.length * np.einsum("ij,j->i", spectrum, grid.k)
         self._conserved.energy[index, rows] = energy
+
+    def restore(self, statistics: EnsembleStatistics, conserved: Conserved) -> None:
+        """Take what another recorder had for the first saved times."""
+        times = len(statistics.intensity)
+        self._mean_field[:times] = statistics.mean_field
+        self._mean_coefficients[:times] = statistics.mean_coefficients
+        self._intensity[:times] = statistics.intensity
+        self._variance[:times] = statistics.intensity_variance
+        self._spectrum[:times] = statistics.spectrum
+        shape = (times, self._count)
+        self._conserved.mass[:times] = conserved.mass.reshape(shape)
+        self._conserved.momentum[:times] = conserved.momentum.reshape(shape)
+        self._conserved.energy[:times] = conserved.energy.reshape(shape)
+
+    def row(self, index: int) -> dict[str, npt.NDArray[Any]]:
+        """What was recorded at saved time ``index``, by the names of the attributes."""
+        shape = self._batch_shape
+        return {
+            "mean_field": self._mean_field[index],
+            "mean_coefficients": self._mean_coefficients[index],
+            "intensity": self._intensity[index],
+            "intensity_variance": self._variance[index],
+            "spectrum": self._spectrum[index],
+            "mass": self._conserved.mass[index].reshape(shape),
+            "momentum": self._conserved.momentum[index].reshape(shape),
+            "energy": self._conserved.energy[index].reshape(shape),
+        }
 
     def statistics(self, times: int) -> EnsembleStatistics:
         """The statistics of the first ``times`` saved times."""

@@ -11,7 +11,7 @@ from types import EllipsisType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
@@ -78,13 +78,14 @@ def momentum(grid: Grid, psi: NDArray[Any]) -> Float:
     return _by_blocks(of_block, fields)
 
 
-def energy(problem: Problem, psi: NDArray[Any]) -> Float:
+def energy(problem: Problem, psi: NDArray[Any], t: ArrayLike | None = None) -> Float:
     r"""The energy (Hamiltonian) of the fields.
 
     .. math:: \int \psi^* \omega(-i \partial_x) \psi - \tfrac{g}{2} |\psi|^4 + V |\psi|^2 \, dx
 
     which for the default problem is :math:`\int \tfrac12 |\psi_x|^2 - \tfrac12 |\psi|^4 dx`. The
-    first term is computed as ``length * sum_k omega(k) |c_k|^2``. Conserved without loss.
+    first term is computed as ``length * sum_k omega(k) |c_k|^2``. Conserved without loss, if nothing
+    depends on time.
 
     Parameters
     ----------
@@ -93,6 +94,9 @@ def energy(problem: Problem, psi: NDArray[Any]) -> Float:
         leading axes of `psi`, so that `psi` may have a time axis in front.
     psi : complex array of shape (..., n)
         The fields.
+    t : float or array of shape (T,), optional
+        Needed where the problem depends on time: the time of all fields, or the times along the
+        first axis of `psi`.
 
     Returns
     -------
@@ -100,6 +104,8 @@ def energy(problem: Problem, psi: NDArray[Any]) -> Float:
     """
     grid = problem.grid
     fields = _fields(grid, psi)
+    if problem.time_dependent:
+        return _energy_in_time(problem, fields, t)
     leading = fields.shape[:-1]
     if not _fits(problem.batch_shape, leading):
         raise ValueError(
@@ -119,6 +125,21 @@ def energy(problem: Problem, psi: NDArray[Any]) -> Float:
         return total
 
     return _by_blocks(of_block, fields)
+
+
+def _energy_in_time(problem: Problem, fields: NDArray[Any], t: ArrayLike | None) -> Float:
+    if t is None:
+        raise ValueError("t must be given: the problem depends on time")
+    times = np.asarray(t, dtype=np.float64)
+    if times.ndim == 0:
+        return energy(problem.at(float(times)), fields)
+    if fields.ndim < 2 or times.shape != fields.shape[:1]:
+        raise ValueError(
+            f"t must be a number or one time for each entry of psi's first axis, got shape "
+            f"{times.shape} for psi of shape {fields.shape}"
+        )
+    each = zip(times.tolist(), fields, strict=True)
+    return np.array([energy(problem.at(time), now) for time, now in each])
 
 
 def _fields(grid: Grid, psi: NDArray[Any]) -> NDArray[Any]:

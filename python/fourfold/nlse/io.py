@@ -27,6 +27,8 @@ from fourfold.nlse._dataset import (
     to_xarray,
 )
 from fourfold.nlse._digest import content_digest
+from fourfold.nlse._netcdf_classic import MAGIC
+from fourfold.nlse._run_read import run_solution
 from fourfold.nlse.solution import Solution
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Solution:
     """Read a solution that `Solution.save` wrote, bit for bit. Its fields are NumPy arrays.
 
+    Or a run that `fourfold.nlse.solve` saves while it goes on: as far as it has come.
+
     Parameters
     ----------
     path : str or path-like
@@ -69,18 +73,20 @@ def load(path: str | os.PathLike[str]) -> Solution:
     Raises
     ------
     MissingExtraError
-        If xarray or netCDF4 is not installed.
+        If xarray or netCDF4 is not installed; runs need neither.
     OSError
         If there is no such file or it must not be read.
     DamagedFileError
         If the file is no solution of fourfold, was written in a newer format than this version
         knows, or is damaged.
     """
-    xr = import_xarray("nlse.load")
-    _require_netcdf4("nlse.load")
     name = os.fspath(path)
     with open(name, "rb") as file:
         signature = file.read(len(_HDF5_SIGNATURE))
+    if signature.startswith(MAGIC):
+        return run_solution(name)
+    xr = import_xarray("nlse.load")
+    _require_netcdf4("nlse.load")
     if signature != _HDF5_SIGNATURE:
         raise DamagedFileError(f"{name} is not a netCDF4 file: it does not begin like one")
     try:

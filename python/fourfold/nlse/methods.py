@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "DEFAULT_METHODS",
+    "DIFFERENTIABLE",
     "METHODS",
     "PUBLISHED_ATOL",
     "PUBLISHED_RTOL",
@@ -70,6 +71,9 @@ METHODS: dict[str, Method] = _table(
 
 # In order of preference; the first one that keeps its full order on the problem is taken.
 DEFAULT_METHODS: tuple[str, ...] = ("rkn6_14a", "rkn4_6b")
+
+# The discrete adjoint exists for the splittings.
+DIFFERENTIABLE: tuple[str, ...] = ("strang", "yoshida4", "rkn4_6b", "rkn6_11b", "rkn6_14a")
 
 # What simple-idealized-1d-nlse runs with.
 PUBLISHED_RTOL = 1e-9

@@ -6,17 +6,21 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from numbers import Real
 from operator import index
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._leaves import Leaf, plain
 from fourfold.nlse.grid import Grid
+from fourfold.nlse.in_time import FunctionInTime, Modulated, Series, required_parameters
 from fourfold.nlse.methods import get_method
 
 __all__ = ["Medium", "Problem"]
 
-Medium = float | ArrayLike | Callable[[NDArray[np.float64]], ArrayLike]
-"""What `potential` and `loss` may be: a number, an array over x, or a function of x."""
+Medium = float | ArrayLike | Callable[..., ArrayLike] | Modulated
+"""What `potential` and `loss` may be: a number, an array over x, a function of x or of x and t, or
+a modulated series."""
 
 # A parabola through rounded values of omega misses them by a few ulp of the largest one.
 _QUADRATIC_TOLERANCE = 1e-13
@@ -29,7 +33,7 @@ class Problem:
 
         i psi_t = omega(-i d/dx) psi - g |psi|^2 psi + V(x) psi - i gamma(x) psi
 
-    with ``omega(k) = sum_n c_n k^n``. The default is the focusing equation
+    with ``omega(k) = sum_n c_n k^n``; g, V and gamma may depend on time, too. The default is the focusing equation
     ``i psi_t + 1/2 psi_xx + |psi|^2 psi = 0``. A problem does not change once it is made.
 
     Parameters
@@ -39,14 +43,21 @@ class Problem:
     dispersion : mapping of int to float, or array of shape (n,)
         Coefficients ``{order: c_order}``, orders at least 1, even and odd alike, ``{2: 0.5}`` if
         left out; or the real values of omega at ``grid.k``.
-    nonlinearity : float or array of batch shape
+    nonlinearity : float, array of batch shape, function of t, or Modulated
         g: positive focuses, negative defocuses. An array gives one value to each realisation.
-    potential : None, float, array of shape (..., n), or function of x
-        V. Leading dimensions give one potential to each realisation; a function is called once,
-        with ``grid.x``.
-    loss : None, float, array of shape (..., n), or function of x
+    potential : None, float, array of shape (..., n), function of x or of (x, t), or Modulated
+        V. Leading dimensions give one potential to each realisation. A function that takes one
+        argument is called once, with ``grid.x``. One that takes two is called with ``grid.x`` and a
+        time, at every time that the method asks for, and returns a number or shape (n,) for all
+        realisations alike; `Modulated` series are faster.
+    loss : None, float, array of shape (..., n), function of x or of (x, t), or Modulated
         gamma, as `potential`. Positive values damp the field like ``exp(-gamma t)``, negative
         ones amplify it.
+
+    Notes
+    -----
+    Coefficients may be torch tensors, also those in a mapping or a series. Their values are copied;
+    `solve` gives gradients with respect to those that require them (docs/nlse/gradients.md).
 
     Raises
     ------
@@ -69,32 +80,53 @@ class Problem:
         grid: Grid,
         *,
         dispersion: Mapping[int, float] | ArrayLike | None = None,
-        nonlinearity: float | ArrayLike = 1.0,
+        nonlinearity: float | ArrayLike | Callable[[float], float] | Modulated = 1.0,
         potential: Medium | None = None,
         loss: Medium | None = None,
     ) -> None:
         if not isinstance(grid, Grid):
             raise TypeError(f"grid must be a fourfold.nlse.Grid, got {type(grid).__name__}")
         self._grid = grid
+        self._leaves: dict[str, Leaf] = {}
         self._dispersion: Mapping[int, float] | NDArray[np.float64]
         if dispersion is None:
             dispersion = {2: 0.5}
         if isinstance(dispersion, Mapping):
+            dispersion = {
+                order: self._plain(f"dispersion[{order}]", c) for order, c in dispersion.items()
+            }
             self._dispersion = _coefficients(dispersion)
             self._omega = _polynomial(self._dispersion, grid.k)
         else:
-            self._omega = _real_array("dispersion", dispersion)
+            self._omega = _real_array("dispersion", self._plain("dispersion", dispersion))
             if self._omega.shape != (grid.n,):
                 raise ValueError(
                     "dispersion must be a mapping {order: coefficient} or an array of shape "
                     f"({grid.n},), got shape {self._omega.shape}"
                 )
             self._dispersion = self._omega
-        g = _real_array("nonlinearity", nonlinearity)
-        self._nonlinearity = g if g.ndim else float(g)
-        self._potential = _medium("potential", potential, grid)
-        self._loss = _medium("loss", loss, grid)
-        self._batch_shape = _common_batch_shape(g, self._potential, self._loss)
+        self._g = _strength("nonlinearity", self._plain("nonlinearity", nonlinearity))
+        self._potential = _medium("potential", self._plain("potential", potential), grid)
+        self._loss = _medium("loss", self._plain("loss", loss), grid)
+        self._batch_shape = _common_batch_shape(self._g, self._potential, self._loss)
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """The value; what wants gradients is remembered."""
+        if isinstance(value, Modulated):
+            for leaf in value.leaves(name):
+                self._leaves[leaf.name] = leaf
+            return value
+        kept, leaf = plain(name, value)
+        if leaf is not None:
+            self._leaves[name] = leaf
+            if kept.ndim == 0:
+                return float(kept)
+        return kept
+
+    @property
+    def leaves(self) -> Mapping[str, Leaf]:
+        """The torch tensors among the coefficients that want gradients, by name."""
+        return self._leaves
 
     @property
     def grid(self) -> Grid:
@@ -115,18 +147,51 @@ class Problem:
 
     @property
     def nonlinearity(self) -> float | NDArray[np.float64]:
-        """g: a float, or a read-only float64 array of batch shape."""
-        return self._nonlinearity
+        """g: a float, or a read-only float64 array of batch shape.
+
+        Raises
+        ------
+        ValueError
+            If it depends on time, as for `potential` and `loss`: then `at` has its values.
+        """
+        g = _fixed("nonlinearity", self._g)
+        assert g is not None
+        return g if g.ndim else float(g)
 
     @property
     def potential(self) -> NDArray[np.float64] | None:
         """V at ``grid.x``: read-only float64, shape ``(..., n)``; None if none was given."""
-        return self._potential
+        return _fixed("potential", self._potential)
 
     @property
     def loss(self) -> NDArray[np.float64] | None:
         """gamma at ``grid.x``: read-only float64, shape ``(..., n)``; None if none was given."""
-        return self._loss
+        return _fixed("loss", self._loss)
+
+    @property
+    def in_time(self) -> dict[str, Series | FunctionInTime]:
+        """What depends on time, by name: "nonlinearity", "potential", "loss"."""
+        parts = {"nonlinearity": self._g, "potential": self._potential, "loss": self._loss}
+        return {
+            name: part for name, part in parts.items() if isinstance(part, (Series, FunctionInTime))
+        }
+
+    @property
+    def time_dependent(self) -> bool:
+        """Whether any coefficient depends on time."""
+        return bool(self.in_time)
+
+    def at(self, t: float) -> Problem:
+        """The problem with its coefficients frozen at the time ``t``: it depends on time no longer."""
+        if not self.time_dependent:
+            return self
+        now: dict[str, Any] = {name: part.at(float(t)) for name, part in self.in_time.items()}
+        fixed: dict[str, Any] = {
+            "nonlinearity": self._g,
+            "potential": self._potential,
+            "loss": self._loss,
+        }
+        return Problem(self._grid, dispersion=self._dispersion, **(fixed | now))
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -154,6 +219,8 @@ class Problem:
     @cached_property
     def lossy(self) -> bool:
         """Whether there is loss or gain anywhere."""
+        if isinstance(self._loss, (Series, FunctionInTime)):
+            return True
         return self._loss is not None and bool(np.any(self._loss))
 
     def order(self, method: str) -> int:
@@ -162,6 +229,8 @@ class Problem:
         The splittings of Runge-Kutta-Nystrom type of order 6 rely on ``[B, [B, [B, A]]] = 0`` (A
         the kinetic, B the potential flow; Blanes & Moan, J. Comput. Appl. Math. 142 (2002) 313).
         That holds when omega is quadratic in k and B is a pure phase; otherwise they keep order 4.
+        Coefficients that are smooth functions of time change nothing: time advances with A and
+        stands still during B, and the phases of two times commute.
 
         Raises
         ------
@@ -174,7 +243,7 @@ class Problem:
     def __repr__(self) -> str:
         parts = [repr(self._grid)]
         parts.append(f"dispersion={_brief(self._dispersion)}")
-        parts.append(f"nonlinearity={_brief(self._nonlinearity)}")
+        parts.append(f"nonlinearity={_brief(self._g)}")
         if self._potential is not None:
             parts.append(f"potential={_brief(self._potential)}")
         if self._loss is not None:
@@ -213,11 +282,46 @@ def _polynomial(coefficients: Mapping[int, float], k: NDArray[np.float64]) -> ND
     return omega
 
 
-def _medium(name: str, medium: Medium | None, grid: Grid) -> NDArray[np.float64] | None:
+_InTime = Series | FunctionInTime
+
+
+def _fixed(name: str, part: NDArray[np.float64] | _InTime | None) -> NDArray[np.float64] | None:
+    if isinstance(part, (Series, FunctionInTime)):
+        raise ValueError(f"{name} depends on time; problem.at(t).{name} is its value at a time")
+    return part
+
+
+def _strength(
+    name: str, value: float | ArrayLike | Callable[[float], float] | Modulated
+) -> NDArray[np.float64] | _InTime:
+    if isinstance(value, Modulated):
+        rows = [
+            _real_array(f"{name} (profile)", plain(name, term.profile)[0]) for term in value.terms
+        ]
+        return Series(name, rows, [term.factor for term in value.terms], tail=0)
+    if callable(value):
+        required_parameters(name, value, (1,))
+        return FunctionInTime(name, value, None)
+    return _real_array(name, value)
+
+
+def _medium(name: str, medium: Medium | None, grid: Grid) -> NDArray[np.float64] | _InTime | None:
     if medium is None:
         return None
+    if isinstance(medium, Modulated):
+        rows = [
+            _over_x(f"{name} (profile)", plain(name, term.profile)[0], grid)
+            for term in medium.terms
+        ]
+        return Series(name, rows, [term.factor for term in medium.terms], tail=1)
+    if callable(medium) and required_parameters(name, medium, (1, 2)) == 2:
+        return FunctionInTime(name, medium, grid)
+    return _over_x(name, medium, grid)
+
+
+def _over_x(name: str, medium: Any, grid: Grid) -> NDArray[np.float64]:
     called = callable(medium)
-    values = _real_array(name, medium(grid.x) if callable(medium) else medium)
+    values = _real_array(name, medium(grid.x) if called else medium)
     if values.ndim == 0:
         values = np.full(grid.n, float(values))
         values.flags.writeable = False
@@ -247,15 +351,16 @@ def _real_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
 
 
 def _common_batch_shape(
-    g: NDArray[np.float64],
-    potential: NDArray[np.float64] | None,
-    loss: NDArray[np.float64] | None,
+    g: NDArray[np.float64] | _InTime,
+    potential: NDArray[np.float64] | _InTime | None,
+    loss: NDArray[np.float64] | _InTime | None,
 ) -> tuple[int, ...]:
-    shapes = {"nonlinearity": g.shape}
-    if potential is not None:
-        shapes["potential"] = potential.shape[:-1]
-    if loss is not None:
-        shapes["loss"] = loss.shape[:-1]
+    shapes = {"nonlinearity": g.shape if isinstance(g, np.ndarray) else g.batch_shape}
+    for name, part in (("potential", potential), ("loss", loss)):
+        if isinstance(part, np.ndarray):
+            shapes[name] = part.shape[:-1]
+        elif part is not None:
+            shapes[name] = part.batch_shape
     try:
         return np.broadcast_shapes(*shapes.values())
     except ValueError:
@@ -264,4 +369,8 @@ def _common_batch_shape(
 
 
 def _brief(value: object) -> str:
-    return f"<array {value.shape}>" if isinstance(value, np.ndarray) else repr(value)
+    if isinstance(value, (Series, FunctionInTime)):
+        return "<depends on time>"
+    if isinstance(value, np.ndarray):
+        return f"<array {value.shape}>" if value.ndim else repr(float(value))
+    return repr(value)

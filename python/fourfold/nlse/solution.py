@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fourfold.nlse._conserved import Conserved
 from fourfold.nlse._recorder import EnsembleRecorder
+from fourfold.nlse._stored import StoredFields
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.statistics import EnsembleStatistics
@@ -75,7 +76,7 @@ class Solution:
     stats : SolveStats
         How the solution came about.
     psi : complex array or tensor (T, ..., n), optional
-        The fields, NumPy or torch as `solve` was given them.
+        The fields, NumPy or torch as `solve` was given them; or those in the file of a run.
     final : complex array or tensor (..., n), optional
         The field at ``t[-1]``, where `psi` is not kept.
     statistics : EnsembleStatistics, optional
@@ -139,6 +140,8 @@ class Solution:
     def psi(self) -> Any:
         """The field at the saved times, complex (T, ..., n), NumPy or torch as `solve` was given.
 
+        Where `solve` saved them to a file, they are read at the first use.
+
         Raises
         ------
         AttributeError
@@ -148,6 +151,8 @@ class Solution:
             raise AttributeError(
                 'the fields were not stored; solve with store="fields", or use statistics and final'
             )
+        if isinstance(self._psi, StoredFields):
+            self._psi = self._psi.read()
         return self._psi
 
     @property
@@ -159,6 +164,8 @@ class Solution:
         AttributeError
             If only the statistics were stored and the run broke off: the last field is then lost.
         """
+        if isinstance(self._psi, StoredFields):
+            return self._psi.read_last()
         if self._psi is not None:
             return self._psi[-1]
         if self._final is None:
@@ -204,14 +211,14 @@ class Solution:
         recorder = EnsembleRecorder(self.problem, len(self.t), self.batch_shape)
         fields = self.fields_as_numpy()
         for i in range(len(self.t)):
-            recorder.record(i, fields[i])
+            recorder.record(i, fields[i], float(self.t[i]))
         return recorder.statistics(len(self.t))
 
     @cached_property
     def _conserved(self) -> Conserved:
         if self._given_conserved is not None:
             return self._given_conserved
-        return Conserved.of_fields(self.problem, self.fields_as_numpy())
+        return Conserved.of_fields(self.problem, self.fields_as_numpy(), self.t)
 
     def fields_as_numpy(self) -> npt.NDArray[Any]:
         """`psi` as a NumPy array (T, ..., n) over the same memory."""
@@ -249,6 +256,8 @@ class Solution:
             If xarray or netCDF4 is not installed.
         OSError
             If the file cannot be written.
+        NotSavableError
+            If the problem holds functions of time.
         """
         from fourfold.nlse.io import save
 

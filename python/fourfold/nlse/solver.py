@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import os
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fourfold._threads import get_num_threads
-from fourfold.errors import BlowUpError, OrderWarning, StepSizeError
+from fourfold.errors import OrderWarning
+from fourfold.nlse._backward import check_differentiable, wanted_leaves
+from fourfold.nlse._execute import begin, check_new_file
 from fourfold.nlse._inputs import (
     check_choice,
     check_field,
@@ -18,9 +19,7 @@ from fourfold.nlse._inputs import (
     check_step,
     check_tolerances,
 )
-from fourfold.nlse._keep import KeepFields, KeepStatistics
-from fourfold.nlse._kernel import StepFailure, Stepper
-from fourfold.nlse._progress import progress_bar
+from fourfold.nlse._plan import Plan
 from fourfold.nlse.methods import (
     DEFAULT_METHODS,
     PUBLISHED_ATOL,
@@ -29,9 +28,9 @@ from fourfold.nlse.methods import (
     get_method,
 )
 from fourfold.nlse.problem import Problem
-from fourfold.nlse.solution import Solution, SolveStats
+from fourfold.nlse.solution import Solution
 
-__all__ = ["solve"]
+__all__ = ["check_batch", "check_step_control", "solve"]
 
 
 def solve(
@@ -45,6 +44,7 @@ def solve(
     atol: float | None = None,
     dealias: str | None = None,
     store: str = "fields",
+    save: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Solution:
     """Solve the nonlinear Schrodinger equation and save the field at the times ``t``.
@@ -62,7 +62,8 @@ def solve(
         The equation and its grid.
     psi0 : complex64 or complex128 array or CPU tensor (..., n)
         Field at ``t[0]``; leading dimensions are realisations. NumPy or torch. It is copied, not
-        changed.
+        changed. If it or a coefficient of the problem is a tensor that requires gradients,
+        ``solution.psi`` has them (docs/nlse/gradients.md).
     t : array_like (T,)
         Times to save, strictly increasing; the first is that of `psi0`.
     method : str, optional
@@ -84,6 +85,11 @@ def solve(
     store : {"fields", "statistics"}
         Keep the field at every saved time, or only the statistics over the realisations (at least
         two), gathered as the run goes: then nothing is held but the current fields.
+    save : path, optional
+        Write the saved times to this file as the run goes on, twice a second at most, and hold only the
+        current fields in memory. The file is netCDF (classic, 64-bit data); `fourfold.nlse.load` and
+        other readers of netCDF open it at any moment, also after the process was killed, and
+        `fourfold.nlse.resume` goes on from it. It must not exist yet.
     progress : bool
         Show a bar with the rate and the time left on standard error, if that is a terminal.
 
@@ -97,12 +103,19 @@ def solve(
     TypeError, ValueError
         If an argument is not what is said above; before any work.
     NotImplementedError
-        If `psi0` is a tensor that does not live on the CPU.
+        If `psi0` is a tensor that does not live on the CPU, or gradients are wanted of a method that
+        has none.
     BlowUpError
         If the field stops being finite.
     StepSizeError
         If the adaptive step falls below 1e-8 of the whole time span.
         Both carry the time reached, the realisation and, as ``solution``, the states saved so far.
+    RunInterrupted
+        At Ctrl-C; a KeyboardInterrupt with, as ``solution``, the states saved so far.
+    OSError
+        If the file exists (FileExistsError) or cannot be written.
+    NotSavableError
+        If it is to be written and the problem holds functions of time; before any work.
 
     Warns
     -----
@@ -122,136 +135,58 @@ def solve(
         raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
     field, is_torch = check_field(psi0, problem.grid.n)
     batch_shape = field.shape[:-1]
-    _check_batch(problem, batch_shape)
+    check_batch(problem, batch_shape)
     times = check_saved_times(t)
     chosen = _choose_method(problem, method)
-    fixed_step, rtol, atol = _check_step_control(chosen, step, rtol, atol, field, times)
+    fixed_step, rtol, atol = check_step_control(chosen, step, rtol, atol, field, times)
     check_choice("dealias", dealias, (None, "two_thirds", "exponential"))
     if dealias is not None and chosen.own_filter:
         raise ValueError(
             f"dealias must be None for method {chosen.name!r}, which has a filter of its own"
         )
     check_choice("store", store, ("fields", "statistics"))
+    leaves = wanted_leaves(problem, psi0)
+    if leaves:
+        check_differentiable(chosen.name, store, save)
     count = int(np.prod(batch_shape))
     if store == "statistics" and count < 2:
         raise ValueError(
             f'store="statistics" needs at least 2 realisations, got psi0 of shape {field.shape}'
         )
 
-    dtype = field.dtype.newbyteorder("=")
-    stepper = Stepper(
-        problem,
-        method=chosen.name,
-        dtype=dtype,
+    plan = Plan(
+        problem=problem,
+        times=times,
+        dtype=field.dtype.newbyteorder("="),
         batch_shape=batch_shape,
-        t_start=float(times[0]),
-        t_end=float(times[-1]),
+        method=chosen,
         step=fixed_step,
         rtol=rtol,
         atol=atol,
         dealias=dealias,
+        store=store,
+        is_torch=is_torch,
+        keep_loss="loss" in leaves,
     )
-    if method is not None and stepper.order < chosen.order:
+    path = None if save is None else check_new_file(save, plan)
+    order = problem.order(chosen.name)
+    if method is not None and order < chosen.order:
         warnings.warn(
-            f"{chosen.name} converges with order {stepper.order} instead of {chosen.order} on this "
+            f"{chosen.name} converges with order {order} instead of {chosen.order} on this "
             "problem, because of its loss or its dispersion; "
             f"{_default_method(problem).name} keeps its order",
             OrderWarning,
             stacklevel=2,
         )
+    if leaves:
+        from fourfold.nlse._autograd import solve_with_gradients
 
-    keeper: KeepFields | KeepStatistics
-    if store == "fields":
-        keeper = KeepFields(problem, times, field, is_torch)
-    else:
-        keeper = KeepStatistics(problem, times, field, is_torch)
-    run = _Run(stepper, chosen, adaptive=fixed_step is None, began=time.perf_counter())
-    failure = _advance(run, keeper, times, progress)
-    if failure is not None:
-        saved, reason = failure
-        raise _error(reason, count, times, keeper.solution(saved, run.stats())) from None
-    return keeper.solution(len(times), run.stats())
+        return solve_with_gradients(plan, psi0, field, leaves, progress)
+    return begin(plan, field, path, progress)
 
 
-class _Run(NamedTuple):
-    """The stepper and what the statistics of the run need."""
-
-    stepper: Stepper
-    method: Method
-    adaptive: bool
-    began: float
-
-    def stats(self) -> SolveStats:
-        counters = self.stepper.counters
-        return SolveStats(
-            method=self.method.name,
-            order=self.stepper.order,
-            steps=counters.steps,
-            rejected=counters.rejected,
-            transforms=counters.transforms,
-            wall_seconds=time.perf_counter() - self.began,
-            step=counters.last_step if counters.steps > 0 else None,
-            adaptive=self.adaptive,
-            threads=get_num_threads(),
-        )
-
-
-def _advance(
-    run: _Run,
-    keeper: KeepFields | KeepStatistics,
-    times: npt.NDArray[np.float64],
-    progress: bool,
-) -> tuple[int, StepFailure] | None:
-    """Go through the saved times; if a realisation fails, how many were saved and why."""
-    clock: list[float] = times.tolist()
-    advance = run.stepper.advance
-    title = f"nlse {run.method.name}"
-    with progress_bar(progress, title, clock[0], clock[-1]) as report:
-        saved = 1
-        try:
-            for saved in range(1, len(clock)):
-                advance(keeper.begin(saved), clock[saved - 1], clock[saved])
-                keeper.end(saved)
-                if report is not None:
-                    report(clock[saved], run.stepper.counters.steps)
-        except StepFailure as reason:
-            return saved, reason
-    return None
-
-
-def _error(
-    reason: StepFailure,
-    count: int,
-    times: npt.NDArray[np.float64],
-    solution: Solution,
-) -> BlowUpError | StepSizeError:
-    where = f"at t = {reason.time:.6g}"
-    if count > 1:
-        where += f" in realisation {reason.realisation} of {count}"
-    saved = len(solution.t)
-    kept = (
-        f"What was saved up to t = {solution.t[-1]:.6g} ({saved} of {len(times)} times) is in "
-        "the exception's solution."
-    )
-    if reason.kind == "not_finite":
-        return BlowUpError(
-            f"the field stopped being finite {where}. {kept} Gain or a collapsing field does that "
-            "by nature, and a phase of more than 1e6 radians in one step; otherwise take a smaller "
-            "step or tighter tolerances.",
-            time=reason.time,
-            realisation=reason.realisation,
-            solution=solution,
-        )
-    return StepSizeError(
-        f"the adaptive step fell below 1e-8 of the time span {where}. {kept} The field is about "
-        "to collapse or is not resolved: take a finer grid, looser tolerances or a fixed step.",
-        time=reason.time,
-        realisation=reason.realisation,
-        solution=solution,
-    )
-
-
-def _check_batch(problem: Problem, batch_shape: tuple[int, ...]) -> None:
+def check_batch(problem: Problem, batch_shape: tuple[int, ...]) -> None:
+    """Refuse a problem whose batch shape does not broadcast to that of the fields."""
     try:
         fits = np.broadcast_shapes(problem.batch_shape, batch_shape) == batch_shape
     except ValueError:
@@ -272,7 +207,7 @@ def _choose_method(problem: Problem, name: str | None) -> Method:
     return _default_method(problem) if name is None else get_method(name)
 
 
-def _check_step_control(
+def check_step_control(
     method: Method,
     step: float | None,
     rtol: float | None,

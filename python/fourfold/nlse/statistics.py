@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +64,52 @@ class EnsembleStatistics:
     intensity: Float64
     intensity_variance: Float64
     spectrum: Float64
+
+    @classmethod
+    def combined(cls, parts: Sequence[EnsembleStatistics]) -> EnsembleStatistics:
+        """The statistics of several ensembles taken together.
+
+        Thus an ensemble may be solved in parts that fit into memory, one after the other.
+
+        Parameters
+        ----------
+        parts : sequence of EnsembleStatistics
+            At the same times and on the same grid.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are none, or they are not of the same shape.
+        """
+        parts = list(parts)
+        for part in parts:
+            if not isinstance(part, EnsembleStatistics):
+                raise TypeError(f"parts must be EnsembleStatistics, got {type(part).__name__}")
+        shapes = {part.intensity.shape for part in parts}
+        if len(shapes) != 1:
+            listed = ", ".join(str(shape) for shape in sorted(shapes))
+            raise ValueError(
+                f"parts must be at least one, all of one shape (T, n); got {listed or 'none'}"
+            )
+        count = sum(part.count for part in parts)
+        weights = [part.count / count for part in parts]
+
+        def mean(name: str) -> Any:
+            return sum(w * getattr(part, name) for w, part in zip(weights, parts, strict=True))
+
+        intensity = mean("intensity")
+        # The spread within the parts and that of their means.
+        variance = mean("intensity_variance") + sum(
+            w * (part.intensity - intensity) ** 2 for w, part in zip(weights, parts, strict=True)
+        )
+        return cls(
+            count=count,
+            mean_field=mean("mean_field"),
+            mean_coefficients=mean("mean_coefficients"),
+            intensity=intensity,
+            intensity_variance=variance,
+            spectrum=mean("spectrum"),
+        )
 
     @property
     def intensity_squared(self) -> Float64:

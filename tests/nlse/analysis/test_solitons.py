@@ -151,6 +151,24 @@ def test_other_dispersion_moves_with_its_group_velocity() -> None:
     np.testing.assert_allclose(tracks.inverse_width, 1, atol=1e-4)
 
 
+def test_nonlinearity_of_its_own_and_in_time() -> None:
+    # A slow change of g keeps a soliton one, of amplitude M sqrt(g) / 2 and inverse width M g / 2.
+    grown = nlse.Problem(GRID, nonlinearity=lambda t: 1 + 0.02 * t)
+    psi0 = nlse.soliton(GRID, amplitude=1.5, center=-5.0, velocity=0.5)
+    sol = nlse.solve(grown, psi0, np.linspace(0, 20, 81))
+    tracks = analysis.track_solitons(sol)
+    assert len(tracks) == 1
+    assert np.isfinite(tracks.position).all()
+    np.testing.assert_allclose(tracks.position[:, 0], -5 + 0.5 * sol.t, atol=0.02)
+    np.testing.assert_allclose(tracks.amplitude[:, 0], 1.5 * np.sqrt(1 + 0.02 * sol.t), rtol=0.02)
+    two = nlse.Problem(GRID, nonlinearity=np.array([1.0, 4.0]))
+    both = nlse.solve(two, np.stack([psi0, psi0 / 2]), np.linspace(0, 3, 13))
+    for i in (0, 1):
+        found = analysis.track_solitons(both, realisation=i)
+        np.testing.assert_allclose(found.amplitude[:, 0], (1.5, 0.75)[i], rtol=1e-6)
+        np.testing.assert_allclose(found.inverse_width[:, 0], 1.5, rtol=1e-6)
+
+
 def test_a_breather_is_one_track_and_members_can_be_picked() -> None:
     case = nlse.cases.get("breather")
     psi0 = np.stack([case.psi0(), nlse.soliton(case.grid, center=3.0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,14 +60,20 @@ class _Law:
     """How solitons of a problem move and turn, and what shape they have."""
 
     def __init__(self, problem: Problem, flat: int | None) -> None:
-        g = np.asarray(problem.nonlinearity, dtype=np.float64)
-        if g.ndim:
-            g = np.broadcast_to(g, problem.batch_shape).reshape(-1)[flat or 0]
-        self.g = float(g)
+        self._problem, self._flat = problem, flat or 0
         order = np.argsort(problem.grid.k)
         self._k, self._omega = problem.grid.k[order], problem.omega[order]
         self._group = np.gradient(self._omega, self._k)
         self._bend = np.gradient(self._group, self._k)
+        self.g = math.nan
+
+    def move_to(self, time: float) -> None:
+        """Take the nonlinearity of this time."""
+        problem = self._problem.at(time)
+        g = np.asarray(problem.nonlinearity, dtype=np.float64)
+        if g.ndim:
+            g = np.broadcast_to(g, problem.batch_shape).reshape(-1)[self._flat]
+        self.g = float(g)
 
     def speed(self, wavenumber: float) -> float:
         """The group velocity."""
@@ -198,6 +205,7 @@ def track_solitons(
     for row, field in enumerate(fields):
         found = peaks(grid, field.astype(np.complex128), least=share * highest)
         time = float(t[row])
+        law.move_to(time)
         new = list(range(len(found)))
         # What was a soliton by itself comes first: the peaks of a collision are not to take it.
         for group in ([o for o in tracks if o.free], [o for o in tracks if not o.free]):

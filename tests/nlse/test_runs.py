@@ -1,0 +1,534 @@
+"""Runs that are saved while they go on: `solve(save=...)`, `load`, `resume`."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rich.console
+
+from fourfold import errors, nlse
+from fourfold.nlse import _resume, _run_file
+from fourfold.nlse._kernel import Stepper
+from fourfold.nlse._run_file import open_locked
+from fourfold.nlse.methods import METHODS
+
+GRID = nlse.Grid(n=48, length=20.0)
+# Intervals that are equal but for rounding, and then one that is not.
+TIMES = np.concatenate([0.1 + 0.1 * np.arange(7), [0.93, 1.0]])
+FIXED = [name for name, method in METHODS.items() if method.fixed_step]
+
+Broken = Callable[[int], contextlib.AbstractContextManager[None]]
+
+
+def fields(*batch: int, dtype: Any = np.complex128) -> Any:
+    rng = np.random.default_rng(len(batch))
+    smooth = np.exp(-(GRID.x**2) / 4)
+    start = rng.normal(size=(*batch, 1)) + 1j * rng.normal(size=(*batch, 1)) + 0.3
+    return nlse.add_noise((start * smooth).astype(dtype), relative=1e-2, rng=rng)
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Broken:
+    """Ctrl-C while the run goes towards saved time number ``index``."""
+    advance = Stepper.advance
+
+    @contextlib.contextmanager
+    def breaking(index: int) -> Iterator[None]:
+        def interrupted(self: Stepper, psi: Any, t0: float, t1: float) -> None:
+            advance(self, psi, t0, t1)
+            if t1 >= TIMES[index]:
+                psi[...] = np.nan
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Stepper, "advance", interrupted)
+            with pytest.raises(errors.RunInterrupted) as caught:
+                yield
+        assert len(caught.value.solution.t) == index
+        assert caught.value.path is not None
+
+    return breaking
+
+
+def same(a: nlse.Solution, b: nlse.Solution) -> None:
+    """The same states, counts and diagnostics, bit for bit."""
+    np.testing.assert_array_equal(a.t, b.t)
+    np.testing.assert_array_equal(a.final, b.final)
+    for name in ("mass", "momentum", "energy"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    for name in ("method", "order", "steps", "rejected", "transforms", "step", "adaptive"):
+        assert getattr(a.stats, name) == getattr(b.stats, name), name
+    assert a.has_fields == b.has_fields
+    if a.has_fields:
+        assert a.psi.dtype == b.psi.dtype
+        np.testing.assert_array_equal(a.psi, b.psi)
+    if a.statistics is not None:
+        for name in ("count", "mean_field", "intensity_variance", "coherence", "spectrum"):
+            found = getattr(a.statistics, name), getattr(b.statistics, name)
+            np.testing.assert_array_equal(*found)
+
+
+PROBLEMS = {
+    "focusing": nlse.Problem(GRID),
+    "all": nlse.Problem(
+        GRID,
+        dispersion={2: 0.5, 3: 0.02},
+        nonlinearity=np.array([1.0, -0.5, 0.0]),
+        potential=lambda x: 0.1 * x**2,
+        loss=np.linspace(0, 0.1, 3)[:, None] * np.ones(48),
+    ),
+    "array": nlse.Problem(GRID, dispersion=np.cos(GRID.k), loss=0.1),
+    "in time": nlse.Problem(
+        GRID,
+        nonlinearity=nlse.Modulated(np.array([1.0, 0.5]), [1.0, 0.5, 0.7], [0.0, 0.4, 2.0]),
+        potential=nlse.Modulated(
+            lambda x: np.cos(GRID.k[1] * x), np.sin(np.arange(5)), np.arange(5)
+        )
+        + 0.1 * GRID.x**2,
+        loss=nlse.Modulated(0.1, [0.0, 1.0], [0.0, 9.0], interpolation="linear"),
+    ),
+}
+
+
+@pytest.mark.isa
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("method", FIXED)
+def test_a_broken_run_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, broken: Broken, method: str, dtype: Any
+) -> None:
+    path = tmp_path / "run.nc"
+    for number, (problem, batch, index) in enumerate(
+        [("focusing", (), 1), ("all", (2, 3), 5), ("array", (3,), 8), ("in time", (3, 2), 3)]
+    ):
+        arguments = (PROBLEMS[problem], fields(*batch, dtype=dtype), TIMES)
+        options: dict[str, Any] = {"method": method, "step": 0.03}
+        if method == "etdrk4" or number:
+            options["dealias"] = "two_thirds"
+        with errors_as_they_are():
+            whole = nlse.solve(*arguments, **options)
+            with broken(index):
+                nlse.solve(*arguments, **options, save=path)
+            same(nlse.resume(path), whole)
+        same(nlse.load(path), whole)
+        path.unlink()
+
+
+@contextlib.contextmanager
+def errors_as_they_are() -> Iterator[None]:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", errors.OrderWarning)
+        yield
+
+
+@pytest.mark.parametrize("store", ["fields", "statistics"])
+@pytest.mark.parametrize("method", ["rkn6_14a", "strang", "rk4ip", "dop853"])
+def test_adaptive_steps_go_on_as_well(
+    tmp_path: Path, broken: Broken, method: str, store: str
+) -> None:
+    arguments = (PROBLEMS["all"], fields(4, 3), TIMES)
+    options: dict[str, Any] = {"method": method, "rtol": 1e-6, "atol": 1e-8, "store": store}
+    with errors_as_they_are():
+        whole = nlse.solve(*arguments, **options)
+        with broken(4):
+            nlse.solve(*arguments, **options, save=tmp_path / "run.nc")
+        with broken(7):
+            nlse.resume(tmp_path / "run.nc")
+        again = nlse.resume(tmp_path / "run.nc")
+    same(again, whole)
+    assert again.stats.rejected > 0 or method != "dop853"
+
+
+def test_the_published_method_starts_its_steps_anew(tmp_path: Path, broken: Broken) -> None:
+    arguments = (PROBLEMS["focusing"], fields(), TIMES)
+    whole = nlse.solve(*arguments, method="published")
+    with broken(4):
+        nlse.solve(*arguments, method="published", save=tmp_path / "run.nc")
+    again = nlse.resume(tmp_path / "run.nc")
+    np.testing.assert_array_equal(again.psi[:4], whole.psi[:4])
+    np.testing.assert_allclose(again.psi, whole.psi, atol=1e-8)
+
+
+@pytest.mark.parametrize("often", [True, False])
+def test_statistics_go_on_from_the_newest_whole_field(
+    tmp_path: Path, broken: Broken, monkeypatch: pytest.MonkeyPatch, often: bool
+) -> None:
+    if often:
+        monkeypatch.setattr(_run_file, "_SECONDS_BETWEEN_WRITES", -1.0)
+        monkeypatch.setattr(_run_file, "_LARGEST_SHARE", np.inf)
+    arguments = (PROBLEMS["focusing"], fields(50), TIMES)
+    whole = nlse.solve(*arguments, step=0.02, store="statistics")
+    path = tmp_path / "run.nc"
+    with broken(6):
+        nlse.solve(*arguments, step=0.02, store="statistics", save=path)
+    partial = nlse.load(path)
+    assert len(partial.t) == 6
+    with pytest.raises(AttributeError):
+        _ = partial.final
+    np.testing.assert_array_equal(partial.mass, whole.mass[:6])
+    with broken(8):
+        nlse.resume(path)
+    same(nlse.resume(path), whole)
+    same(nlse.load(path), whole)
+
+
+def test_a_complete_run_is_returned_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "run.nc"
+    sol = nlse.solve(PROBLEMS["focusing"], fields(2), TIMES, save=path)
+    before = path.read_bytes()
+    same(nlse.resume(path), sol)
+    same(nlse.load(path), sol)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["run.nc"]
+    only = nlse.solve(PROBLEMS["focusing"], fields(2), [3.0], save=tmp_path / "one.nc")
+    same(nlse.resume(tmp_path / "one.nc"), only)
+
+
+def test_tensors_come_back_as_tensors(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    start = torch.from_numpy(fields(2)).to(torch.complex64)
+    sol = nlse.solve(PROBLEMS["focusing"], start, TIMES, save=tmp_path / "run.nc")
+    again = nlse.resume(tmp_path / "run.nc")
+    assert isinstance(sol.psi, torch.Tensor)
+    assert isinstance(sol.final, torch.Tensor)
+    assert torch.equal(again.psi, sol.psi)
+    assert isinstance(nlse.load(tmp_path / "run.nc").psi, np.ndarray)
+
+
+def test_only_the_current_fields_are_in_memory(tmp_path: Path) -> None:
+    grid = nlse.Grid(n=4096, length=400.0)
+    times = np.arange(401.0)
+    start = np.ones(4096, complex)
+    tracemalloc.start()
+    sol = nlse.solve(
+        nlse.Problem(grid), start, times, method="strang", step=1.0, save=tmp_path / "r.nc"
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    whole = 401 * 4096 * 16
+    assert peak < 1.2 * _run_file._MOST_PENDING_BYTES + 2e6 < 0.5 * whole
+    assert sol.psi.nbytes == whole
+
+
+def test_other_programs_open_a_run_that_is_not_complete(tmp_path: Path, broken: Broken) -> None:
+    netcdf4 = pytest.importorskip("netCDF4")
+    xarray = pytest.importorskip("xarray")
+    path = tmp_path / "run.nc"
+    with broken(5):
+        nlse.solve(PROBLEMS["all"], fields(2, 3, dtype=np.complex64), TIMES, save=path)
+    sol = nlse.load(path)
+    with netcdf4.Dataset(path) as file:
+        assert file.data_model == "NETCDF3_64BIT_DATA"
+        np.testing.assert_array_equal(file["psi_imag"][:], sol.psi.imag)
+        np.testing.assert_array_equal(file["potential"][:], PROBLEMS["all"].potential)
+        assert file.grid_length == 20.0
+    with xarray.open_dataset(path) as dataset:
+        assert dataset["psi_real"].dims == ("time", "realisation_0", "realisation_1", "x")
+        np.testing.assert_array_equal(dataset["psi_real"], sol.psi.real)
+        np.testing.assert_array_equal(dataset["time"], TIMES[:5])
+        np.testing.assert_array_equal(dataset["loss"].values, PROBLEMS["all"].loss)
+
+
+# --- kills
+
+_KILLED = """
+import sys
+import numpy as np
+from fourfold import nlse
+from fourfold.nlse import _run_file
+_run_file._SECONDS_BETWEEN_WRITES = 0.005  # write all the time
+_run_file._LARGEST_SHARE = 1.0
+path, store, resume, saves = sys.argv[1], sys.argv[2], sys.argv[3] == "resume", int(sys.argv[4])
+print("ready", flush=True)
+if resume:
+    nlse.resume(path)
+else:
+    grid = nlse.Grid(n=64, length=20.0)
+    start = nlse.add_noise(np.ones((3, 64), complex), relative=0.1, rng=7)
+    t = np.linspace(0, 80, saves)
+    nlse.solve(nlse.Problem(grid), start, t, step=0.01, store=store, save=path)
+print("done", flush=True)
+"""
+
+
+def _killed_runs(tmp_path: Path, store: str, kills: int, seed: int) -> int:
+    """Kill and resume a run again and again; how many kills it met before its end."""
+    rng = random.Random(seed)
+    grid = nlse.Grid(n=64, length=20.0)
+    start = nlse.add_noise(np.ones((3, 64), complex), relative=0.1, rng=7)
+    saves = 8001 if store == "fields" else 2001
+    t = np.linspace(0, 80, saves)
+    whole = nlse.solve(nlse.Problem(grid), start, t, step=0.01, store=store)
+    path = tmp_path / "run.nc"
+    lengths = []
+    for _ in range(kills):
+        verb = "resume" if path.exists() else "solve"
+        command = [sys.executable, "-c", _KILLED, str(path), store, verb, str(saves)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            if verb == "resume" or kills == 1:
+                time.sleep(rng.uniform(0.0, 0.25))
+            else:
+                while not path.exists():
+                    time.sleep(rng.uniform(0.0, 0.01))
+            process.kill()
+            done = process.communicate()[0] == "done\n"
+        if not path.exists():
+            continue
+        partial = nlse.load(path)
+        lengths.append(len(partial.t))
+        np.testing.assert_array_equal(partial.mass, whole.mass[: lengths[-1]])
+        if partial.has_fields:
+            np.testing.assert_array_equal(partial.psi, whole.psi[: lengths[-1]])
+        if done:
+            break
+    same(nlse.resume(path), whole)
+    assert [name for name in os.listdir(tmp_path) if not name.startswith(".")] == ["run.nc"]
+    return sum(length < len(t) for length in lengths)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.parametrize("store", ["fields", "statistics"])
+def test_a_killed_run_opens_and_goes_on(tmp_path: Path, store: str) -> None:
+    assert _killed_runs(tmp_path, store, 3, seed=random.randrange(2**32)) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.parametrize("store", ["fields", "statistics"])
+def test_twenty_kills(tmp_path: Path, store: str) -> None:
+    met = 0
+    for attempt in range(20):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        met += _killed_runs(folder, store, 20 - met, seed=random.randrange(2**32))
+        if met >= 20:
+            break
+    assert met >= 20
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_leaves_the_file_complete_to_the_last_saved_time(tmp_path: Path) -> None:
+    code = """
+import signal, sys
+import numpy as np
+from fourfold import errors, nlse
+signal.signal(signal.SIGINT, signal.default_int_handler)
+grid = nlse.Grid(n=64, length=20.0)
+print("ready", flush=True)
+try:
+    nlse.solve(nlse.Problem(grid), np.ones(64, complex), np.arange(10**5), step=0.01, save="run.nc")
+except errors.RunInterrupted as stopped:
+    assert isinstance(stopped, KeyboardInterrupt)
+    assert stopped.path.endswith("run.nc")
+    assert "resume" in str(stopped)
+    assert len(nlse.load("run.nc").t) == len(stopped.solution.t) > 1
+    print("stopped", flush=True)
+"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.7)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.communicate(timeout=60)[0] == "stopped\n"
+        finally:
+            process.kill()
+
+
+def test_any_other_end_leaves_the_file_complete_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Stepper.advance
+
+    def alarmed(self: Stepper, psi: Any, t0: float, t1: float) -> None:
+        if t1 > 0.65:
+            raise TimeoutError("from a signal's handler")
+        advance(self, psi, t0, t1)
+
+    monkeypatch.setattr(Stepper, "advance", alarmed)
+    with pytest.raises(TimeoutError):
+        nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=tmp_path / "run.nc")
+    assert nlse.load(tmp_path / "run.nc").t[-1] == TIMES[5]
+
+
+def test_a_blow_up_keeps_what_came_before(tmp_path: Path) -> None:
+    amplifier = nlse.Problem(GRID, loss=-100.0)
+    path = tmp_path / "run.nc"
+    with pytest.raises(errors.BlowUpError, match=r"and in .*run\.nc") as caught:
+        nlse.solve(amplifier, fields(), np.linspace(0, 9, 91), method="strang", step=0.1, save=path)
+    partial = caught.value.solution
+    assert 1 < len(partial.t) < 91
+    np.testing.assert_array_equal(nlse.load(path).psi, partial.psi)
+    with pytest.raises(errors.BlowUpError, match="stopped being finite"):
+        nlse.resume(path)
+    np.testing.assert_array_equal(nlse.load(path).psi, partial.psi)
+
+
+def test_a_full_disk_is_an_error_and_the_file_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_run_file, "_SECONDS_BETWEEN_WRITES", -1.0)
+    monkeypatch.setattr(_run_file, "_LARGEST_SHARE", np.inf)
+    write = os.pwrite
+    room = 40_000
+
+    def full(descriptor: int, data: Any, offset: int) -> int:
+        if offset >= room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[: room - offset], offset)  # in part, as the system does
+
+    path = tmp_path / "run.nc"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"):
+            nlse.solve(PROBLEMS["focusing"], fields(10), TIMES, save=path)
+    assert 1 < len(nlse.load(path).t) < len(TIMES)
+    same(nlse.resume(path), nlse.solve(PROBLEMS["focusing"], fields(10), TIMES))
+
+
+# --- refusals
+
+
+def test_what_cannot_be_saved_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("must not run")
+
+    monkeypatch.setattr(Stepper, "__init__", never)
+    there = tmp_path / "there.nc"
+    there.write_bytes(b"ten days of work")
+    with pytest.raises(FileExistsError, match="resume goes on with the run in it"):
+        nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=there)
+    assert there.read_bytes() == b"ten days of work"
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=tmp_path / "no" / "run.nc")
+    with pytest.raises(TypeError, match="save must be a path or None, got int"):
+        nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="save needs at least 1 realisation"):
+        nlse.solve(PROBLEMS["focusing"], fields(0), TIMES, save=tmp_path / "run.nc")
+    moved = nlse.Problem(GRID, potential=lambda x, t: x * np.sin(t))
+    with pytest.raises(errors.NotSavableError, match="potential holds a Python function of time"):
+        nlse.solve(moved, fields(), TIMES, save=tmp_path / "run.nc")
+    assert os.listdir(tmp_path) == ["there.nc"]
+
+
+def test_what_is_no_run_is_not_resumed(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        nlse.resume(tmp_path / "none.nc")
+    (tmp_path / "text.nc").write_text("hello")
+    with pytest.raises(errors.DamagedFileError, match="no run of fourfold"):
+        nlse.resume(tmp_path / "text.nc")
+    nlse.solve(PROBLEMS["focusing"], fields(), TIMES).save(tmp_path / "solution.nc")
+    with pytest.raises(errors.DamagedFileError, match="no run of fourfold"):
+        nlse.resume(tmp_path / "solution.nc")
+
+
+def test_two_writers_do_not_meet(tmp_path: Path, broken: Broken) -> None:
+    path = tmp_path / "run.nc"
+    with broken(3):
+        nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=path)
+    descriptor = open_locked(str(path))
+    with pytest.raises(BlockingIOError, match="another process is writing this run"):
+        nlse.resume(path)
+    os.close(descriptor)
+    assert len(nlse.resume(path).t) == len(TIMES)
+
+
+def test_another_version_or_level_is_warned_of(
+    tmp_path: Path, broken: Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.nc"
+    with broken(3):
+        nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=path)
+    monkeypatch.setattr(_resume, "__version__", "99.0")
+    with pytest.warns(errors.ResumeWarning, match=r"goes on with 99\.0"):
+        nlse.resume(path)
+    nlse.resume(path)  # nothing left to compute: no warning
+
+
+# --- damage
+
+
+@pytest.mark.parametrize("store", ["fields", "statistics"])
+def test_damage_is_an_error_or_harmless_but_never_wrong_data(tmp_path: Path, store: str) -> None:
+    path = tmp_path / "run.nc"
+    sol = nlse.solve(PROBLEMS["focusing"], fields(2), TIMES, store=store, save=path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng()
+    refused = 0
+    places = [*range(12), *rng.integers(0, len(whole), 150).tolist()]
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            found = nlse.load(path)
+        except errors.DamagedFileError:
+            refused += 1
+            continue
+        # A smaller number of records is a shorter run; of the fields to go on from one is spare.
+        np.testing.assert_array_equal(found.mass, sol.mass[: len(found.t)])
+        if len(found.t) == len(sol.t):
+            np.testing.assert_array_equal(found.final, sol.final)
+    assert refused > len(places) * 0.6
+
+
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.nc"
+    nlse.solve(PROBLEMS["focusing"], fields(2), TIMES, save=path)
+    whole = path.read_bytes()
+    for length in [0, 3, 4, 11, 12, 100, 1000, len(whole) // 2, len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(errors.DamagedFileError):
+            nlse.load(path)
+
+
+def test_a_newer_format_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.nc"
+    nlse.solve(PROBLEMS["focusing"], fields(2), TIMES, save=path)
+    data = path.read_bytes()
+    name = b"fourfold_run_format\0" + (10).to_bytes(4, "big") + (1).to_bytes(8, "big")
+    assert data.count(name) == 1
+    place = data.index(name) + len(name)
+    path.write_bytes(data[:place] + (2).to_bytes(8, "big") + data[place + 8 :])
+    with pytest.raises(errors.DamagedFileError, match="has format 2"):
+        nlse.load(path)
+
+
+# --- progress
+
+
+def test_the_bar_of_a_resumed_run_begins_where_the_run_does(
+    tmp_path: Path, broken: Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.nc"
+    with broken(6):
+        nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=path)
+    written = io.StringIO()
+    terminal = rich.console.Console(
+        file=written, force_terminal=True, force_interactive=True, width=120
+    )
+    monkeypatch.setattr(rich.console, "Console", lambda **_: terminal)
+    nlse.resume(path, progress=True)
+    shown = written.getvalue()
+    assert "100%" in shown
+    assert " 0%" not in shown
