@@ -15,7 +15,7 @@ from fourfold import nlse
 from fourfold.nlse import analysis, plot
 from tests.nlse.test_plot import EVEN, GRID, gathered, image, line, made, panels, render
 
-DRAW = {
+DRAW: dict[str, Any] = {
     "entropies": plot.entropies,
     "phase_space": plot.phase_space,
     "coherence": plot.coherence,

@@ -351,7 +351,9 @@ def _overall(statistics: EnsembleStatistics) -> Float64:
     weight = statistics.intensity
     total = weight.sum(axis=1)
     sums = np.where(weight > 0, statistics.coherence, 0.0) * weight
-    return np.divide(sums.sum(axis=1), total, out=np.full(total.shape, np.nan), where=total > 0)
+    mean = np.full(total.shape, np.nan)
+    np.divide(sums.sum(axis=1), total, out=mean, where=total > 0)
+    return mean
 
 
 def _ends(solution: Solution) -> tuple[float, float]:

@@ -103,7 +103,7 @@ class _Stage:
         # matplotlib is there: the figure has been made.
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        self.canvas = FigureCanvasAgg(figure)
+        self.canvas: Any = FigureCanvasAgg(figure)  # matplotlib has no types for what it draws
         self.canvas.draw()
         self.still = self.canvas.copy_from_bbox(figure.bbox)
 

@@ -300,9 +300,9 @@ def test_sample_entropy_counts_pairs(m: int, more: int, seed: int, coarse: bool)
 
 def test_sample_entropy_crosses_the_chunks_of_the_kernel() -> None:
     rng = np.random.default_rng()
-    series = rng.normal(size=9001)
+    series = rng.normal(size=5001)
     # By a matrix of distances, in pieces.
-    m, tolerance, n = 2, 0.2 * series.std(), 9001
+    m, tolerance, n = 2, 0.2 * series.std(), 5001
     templates = np.stack([series[s : n - m + s] for s in range(m + 1)])
     short = longer = 0
     for i in range(0, n - m, 500):
