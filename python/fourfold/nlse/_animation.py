@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +103,8 @@ class _Stage:
         # matplotlib is there: the figure has been made.
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        self.canvas: Any = FigureCanvasAgg(figure)  # matplotlib has no types for what it draws
+        # matplotlib has no types for its canvas.
+        self.canvas = cast(Any, FigureCanvasAgg(figure))
         self.canvas.draw()
         self.still = self.canvas.copy_from_bbox(figure.bbox)
 

@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.nlse._analysis_figures import (
-    coherence,
-    entropies,
-    entropy_complexity,
-    phase_space,
-    trajectories,
-)
+from fourfold.nlse._analysis_figures import entropies, entropy_complexity, phase_space
 from fourfold.nlse._drawing import (
     BLUE,
     COHERENCE_MAP,
@@ -33,6 +27,7 @@ from fourfold.nlse._drawing import (
     draw_map,
     new_figure,
 )
+from fourfold.nlse._map_figures import coherence, trajectories
 from fourfold.nlse._members import Index, caption, check_realisation, nearest
 from fourfold.nlse.solution import Solution
 from fourfold.nlse.statistics import EnsembleStatistics
