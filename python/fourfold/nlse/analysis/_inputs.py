@@ -15,10 +15,10 @@ from fourfold.nlse.solution import Solution
 __all__ = [
     "Back",
     "axis_last",
-    "check_grid",
     "check_number",
     "over_rows",
     "read_field",
+    "read_on",
     "read_real",
 ]
 
@@ -61,13 +61,15 @@ def read_real(values: Any, name: str) -> tuple[Array, Back]:
     return _checked(array, "fiu", name), back
 
 
-def check_grid(grid: Any, fields: Array) -> Grid:
-    """``grid``, which must be one for fields (..., n)."""
+def read_on(grid: Any, psi: Any) -> tuple[Grid, Array, Back]:
+    """A grid and fields (..., n) on it."""
+    # First, so that arguments that changed places are named as such.
     if not isinstance(grid, Grid):
         raise TypeError(f"grid must be a fourfold.nlse.Grid, got {type(grid).__name__}")
+    fields, back = read_field(psi)
     if fields.shape[-1] != grid.n:
         raise ValueError(f"psi must have shape (..., {grid.n}) of the grid, got {fields.shape}")
-    return grid
+    return grid, fields, back
 
 
 def check_number(name: str, value: Any, least: int, most: int | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.nlse.analysis._inputs import Array, Float64, check_grid, check_number, read_field
+from fourfold.nlse.analysis._inputs import Array, Float64, check_number, read_field, read_on
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.solution import Solution
 
@@ -129,7 +129,7 @@ def _frame(psi: Any, t: Any, grid: Any) -> tuple[Grid, Float64]:
         return psi.grid, psi.t
     if t is None or grid is None:
         raise ValueError("t and grid must be given with an array of fields")
-    fields, _ = read_field(psi)
+    grid, fields, _ = read_on(grid, psi)
     times = np.asarray(t, dtype=np.float64)
     if fields.ndim < 2 or times.shape != fields.shape[:1]:
         raise ValueError(
@@ -137,7 +137,7 @@ def _frame(psi: Any, t: Any, grid: Any) -> tuple[Grid, Float64]:
         )
     if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError("t must be finite and increase strictly")
-    return check_grid(grid, fields), times
+    return grid, times
 
 
 def _stretch(times: Float64, between: Sequence[float] | None, least: int) -> npt.NDArray[np.bool_]:

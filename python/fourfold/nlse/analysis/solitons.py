@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.nlse.analysis._inputs import Array, Complex128, Float64, check_grid, read_field
+from fourfold.nlse.analysis._inputs import Array, Complex128, Float64, read_on
 from fourfold.nlse.grid import Grid
 
 __all__ = ["Solitons", "find_solitons"]
@@ -75,10 +75,12 @@ def find_solitons(grid: Grid, psi: Any, *, threshold: float = 0.2) -> Solitons:
     TypeError, ValueError
         If an argument is not what is said above.
     """
-    field, _ = read_field(psi)
-    check_grid(grid, field)
+    grid, field, _ = read_on(grid, psi)
     if field.ndim != 1:
-        raise ValueError(f"psi must be one field, of shape ({grid.n},), got {field.shape}")
+        raise ValueError(
+            f"psi must be one field, of shape ({grid.n},), got {field.shape}; "
+            "track_solitons takes a run"
+        )
     return peaks(
         grid, field.astype(np.complex128), least=check_threshold(threshold) * _highest(field)
     )

@@ -11,9 +11,9 @@ from fourfold.nlse.analysis._inputs import (
     Array,
     Complex128,
     Float64,
-    check_grid,
     over_rows,
     read_field,
+    read_on,
 )
 from fourfold.nlse.grid import Grid
 
@@ -41,8 +41,8 @@ def mean_wavenumber(grid: Grid, psi: Any) -> Any:
     TypeError, ValueError
         If an argument is not what is said above.
     """
-    fields, back = read_field(psi)
-    k = check_grid(grid, fields).k
+    grid, fields, back = read_on(grid, psi)
+    k = grid.k
     return back(over_rows(lambda block: moments(block, k)[0], fields))
 
 
@@ -70,8 +70,8 @@ def bandwidth(grid: Grid, psi: Any) -> Any:
     TypeError, ValueError
         If an argument is not what is said above.
     """
-    fields, back = read_field(psi)
-    k = check_grid(grid, fields).k
+    grid, fields, back = read_on(grid, psi)
+    k = grid.k
     return back(over_rows(lambda block: moments(block, k)[1], fields))
 
 
