@@ -14,6 +14,8 @@ __all__ = [
     "DamagedFileError",
     "FourfoldError",
     "MissingExtraError",
+    "MissingProgramError",
+    "NotSavableError",
     "OrderWarning",
     "ReconstructionError",
     "ResumeWarning",
@@ -100,6 +102,7 @@ class ReconstructionError(_InterruptedRun):
         Of no use here.
     """
 
+
 class ConvergenceError(FourfoldError, ArithmeticError):
     """An iteration did not come as near to its aim as it was asked to.
 
@@ -163,6 +166,33 @@ class MissingExtraError(FourfoldError, ImportError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.extra, self.package, self.purpose)
+
+
+class MissingProgramError(FourfoldError, OSError):
+    """A function needs a program that is not on this machine's path.
+
+    Parameters
+    ----------
+    program : str
+        Its name.
+    purpose : str
+        What it was needed for, as the subject of a sentence.
+    remedy : str
+        What to do about it.
+    """
+
+    def __init__(self, program: str, purpose: str, remedy: str) -> None:
+        self.program = program
+        self.purpose = purpose
+        self.remedy = remedy
+        super().__init__(f"{purpose} needs {program}, which was not found: {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.program, self.purpose, self.remedy)
+
+
+class NotSavableError(FourfoldError, ValueError):
+    """Something holds what no file can hold, a function say."""
 
 
 class DamagedFileError(FourfoldError, OSError):

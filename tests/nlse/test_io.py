@@ -15,6 +15,7 @@ import xarray as xr
 
 from fourfold import errors
 from fourfold.nlse.grid import Grid
+from fourfold.nlse.in_time import Modulated
 from fourfold.nlse.io import load
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solution import Solution
@@ -269,7 +270,7 @@ def test_a_flipped_bit_in_an_array_is_refused(tmp_path: Path, whole: bytes, name
     ("change", "message"),
     [
         ({"fourfold_content": "gp model"}, "not a solution"),
-        ({"fourfold_format": 2}, "reads formats up to 1: upgrade"),
+        ({"fourfold_format": 3}, "reads formats up to 2: upgrade"),
         ({"fourfold_format": "one"}, "format is given as 'one'"),
         ({"grid_length": 21.0}, "checksum"),
         ({"dispersion": '{"2": 0.25}'}, "checksum"),
@@ -323,3 +324,35 @@ def test_missing_packages_are_named_with_the_pip_line(
     with pytest.raises(errors.MissingExtraError, match=line):
         load(tmp_path / "b.nc")
     assert os.listdir(tmp_path) == ["b.nc"]
+
+
+def test_what_depends_on_time_is_saved_too(tmp_path: Path) -> None:
+    times = np.linspace(-1, 2, 6)
+    wave = Modulated(lambda x: np.cos(GRID.k[1] * x), np.sin(times), times)
+    problem = Problem(
+        GRID,
+        nonlinearity=Modulated(np.array([1.0, 0.5]), 1 + times, times, interpolation="linear"),
+        potential=wave + 0.1 * GRID.x**2 + Modulated(np.ones((2, 32)), 2.0),
+        loss=Modulated(0.1, np.cos(times), times),
+    )
+    sol = solve(problem, field(2), T, method="strang", step=0.05)
+    sol.save(tmp_path / "a.nc")
+    loaded = load(tmp_path / "a.nc")
+    assert bits(loaded.psi) == bits(sol.psi)
+    assert bits(loaded.energy) == bits(sol.energy)
+    for t in (-1.0, 0.37, 2.0):
+        now, then = problem.at(t), loaded.problem.at(t)
+        for name in ("nonlinearity", "potential", "loss"):
+            assert_same_coefficient(getattr(now, name), getattr(then, name))
+    again = solve(loaded.problem, field(2), T, method="strang", step=0.05)
+    assert bits(again.psi) == bits(sol.psi)
+    with pytest.raises(ValueError, match="given from t = -1 to 2"):
+        solve(loaded.problem, field(2), [0.0, 3.0], method="strang", step=0.05)
+
+
+def test_functions_of_time_are_refused(tmp_path: Path) -> None:
+    for loss in (lambda x, t: 0 * x, Modulated(1.0, np.sin) + 0.1):
+        sol = solve(Problem(GRID, loss=loss), field(), T[:1])
+        with pytest.raises(errors.NotSavableError, match="loss holds a Python function of time"):
+            sol.save(tmp_path / "a.nc")
+    assert os.listdir(tmp_path) == []

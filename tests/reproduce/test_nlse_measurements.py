@@ -6,25 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from fourfold.reproduce.nlse import entropies, instability, ladder
-
-
-def test_entropies_of_equal_and_of_unequal_probabilities() -> None:
-    p = entropies.probabilities(np.full(8, 1j))
-    assert entropies.shannon(p) == pytest.approx(np.log(8))
-    for order in (0, 2, np.inf):
-        assert entropies.renyi(p, order) == pytest.approx(np.log(8))
-    # |field|^2 = 1, 3: p = 1/4, 3/4.
-    p = entropies.probabilities(np.array([1.0, np.sqrt(3)]))
-    assert entropies.shannon(p) == pytest.approx(0.25 * np.log(4) + 0.75 * np.log(4 / 3))
-    assert entropies.renyi(p, 2) == pytest.approx(-np.log(10 / 16))
-    assert entropies.renyi(p, np.inf) == pytest.approx(np.log(4 / 3))
-    assert entropies.tsallis(p, 2) == pytest.approx(6 / 16)
-    assert entropies.tsallis(p, 0.5) == pytest.approx(((1 + np.sqrt(3)) / 2 - 1) / 0.5)
-
-
-def test_tiny_probabilities_are_left_out() -> None:
-    assert entropies.probabilities(np.array([1.0, 1e-9])).size == 1
+from fourfold.reproduce.nlse import instability, ladder
 
 
 @pytest.mark.parametrize("k", [0.25, 1.0, np.sqrt(2), 1.9])

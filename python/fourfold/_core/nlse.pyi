@@ -1,4 +1,7 @@
-"""Types of `fourfold._core.nlse` (csrc/bindings/nlse.cpp). Addresses are integers; 0 means none."""
+"""Types of `fourfold._core.nlse` (csrc/bindings/nlse.cpp, nlse_analysis.cpp).
+
+Addresses are integers; 0 means none.
+"""
 
 from collections.abc import Callable
 
@@ -61,3 +64,9 @@ class IntegratorComplex128(_Integrator): ...
 
 def fft_complex64(input: int, output: int, n: int, batch: int, inverse: bool) -> None: ...
 def fft_complex128(input: int, output: int, n: int, batch: int, inverse: bool) -> None: ...
+def ordinal_counts(
+    series: int, batch: int, n: int, order: int, delay: int, counts: int, threads: int
+) -> int: ...
+def matching_pairs(
+    series: int, batch: int, n: int, m: int, tolerances: int, pairs: int, threads: int
+) -> None: ...

@@ -6,7 +6,7 @@ status meaning
 0      done, everything asked for is on the disk
 1      the computation failed (blow-up, step at its floor, a failed check in a report, full disk)
 2      refused before any work: bad option, file that does not validate, missing extra
-130    stopped by Ctrl-C; nothing half-written is left behind
+130    stopped by Ctrl-C; nothing half-written is left behind, but what --resume goes on from
 ====== =========================================================================================
 """
 
@@ -21,7 +21,7 @@ import typer
 from rich.text import Text
 
 from fourfold.cli.console import stderr
-from fourfold.errors import FourfoldError, MissingExtraError
+from fourfold.errors import FourfoldError, MissingExtraError, RunInterrupted
 
 FAILED = 1
 REFUSED = 2
@@ -74,8 +74,11 @@ def exit_status() -> Iterator[None]:
     except (FourfoldError, OSError) as error:
         _print_failure(error)
         raise typer.Exit(FAILED) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         stderr().print("[yellow]stopped[/]")
+        if isinstance(stop, RunInterrupted) and stop.path is not None:
+            line = f"{len(stop.solution.t)} times are in {stop.path}; the same command goes on"
+            stderr().print(Text(line), soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -6,13 +6,14 @@ The equation, its default being the focusing one, ``i psi_t + 1/2 psi_xx + |psi|
 
 `Grid` and `Problem` say what is solved, `solve` solves it and returns a `Solution`; `exact` holds
 closed forms to start from and to compare with, `cases` the published cases, `diagnostics` what the
-equation conserves, `plot` the figures.
+equation conserves, `analysis` what a run says, `plot` the figures.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from fourfold.nlse import cases, diagnostics, exact, methods, plot, units
+from fourfold.nlse import analysis, cases, diagnostics, exact, methods, plot, units
 from fourfold.nlse._resume import resume
+from fourfold.nlse._scan import scan
 from fourfold.nlse.exact import (
     akhmediev,
     akhmediev_length,
@@ -57,6 +58,7 @@ __all__ = [
     "add_vacuum_noise",
     "akhmediev",
     "akhmediev_length",
+    "analysis",
     "cases",
     "dark_soliton",
     "dark_soliton_collision",
@@ -73,6 +75,7 @@ __all__ = [
     "plot",
     "propagate",
     "resume",
+    "scan",
     "soliton",
     "solve",
     "two_soliton",

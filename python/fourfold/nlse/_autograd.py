@@ -68,9 +68,7 @@ class _Solve(torch.autograd.Function):
         run: _Run = ctx.run
         (psi,) = ctx.saved_tensors
         asked = {
-            name
-            for name, needed in zip(run.names, ctx.needs_input_grad[1:], strict=True)
-            if needed
+            name for name, needed in zip(run.names, ctx.needs_input_grad[1:], strict=True) if needed
         }
         wanted = {_part(name) for name in asked} - {"psi0"}
         cotangent, sums = differentiate(
@@ -104,9 +102,10 @@ def _of_leaf(plan: Plan, name: str, sums: Mapping[str, Float64]) -> Float64:
         return sums[_part(name)]
     number, _, kind = rest.partition("]")
     if part == "dispersion":
-        return np.asarray(sums["omega"].sum(axis=tuple(range(len(plan.batch_shape)))) @ (
-            plan.problem.grid.k ** int(number)
-        ))
+        return np.asarray(
+            sums["omega"].sum(axis=tuple(range(len(plan.batch_shape))))
+            @ (plan.problem.grid.k ** int(number))
+        )
     series = plan.problem.in_time[part]
     assert isinstance(series, Series)
     term = int(number)

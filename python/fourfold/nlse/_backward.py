@@ -130,9 +130,7 @@ def differentiate(
     return cotangent, sums
 
 
-def _error(
-    plan: Plan, failure: StepFailure, after: float, tolerance: float
-) -> ReconstructionError:
+def _error(plan: Plan, failure: StepFailure, after: float, tolerance: float) -> ReconstructionError:
     where = f" of realisation {failure.realisation}" if plan.count > 1 else ""
     if failure.kind == "reconstruction":
         goes, start, end = (

@@ -6,8 +6,6 @@ because netCDF has no complex numbers; everything else is the same.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +14,12 @@ import numpy.typing as npt
 from fourfold._version import __version__
 from fourfold.errors import MissingExtraError
 from fourfold.nlse._conserved import Conserved
-from fourfold.nlse.grid import Grid
-from fourfold.nlse.problem import Problem
+from fourfold.nlse._problem_arrays import (
+    batch_dimensions,
+    problem_arrays,
+    problem_attributes,
+    rebuild_problem,
+)
 from fourfold.nlse.solution import Solution, SolveStats, as_numpy
 from fourfold.nlse.statistics import EnsembleStatistics
 
@@ -29,18 +31,17 @@ Float64 = npt.NDArray[np.float64]
 __all__ = [
     "FORMAT",
     "STATISTICS",
-    "batch_dimensions",
     "from_file_dataset",
     "import_xarray",
-    "problem_arrays",
-    "problem_attributes",
-    "rebuild_problem",
     "split_complex",
     "to_xarray",
 ]
 
-FORMAT = 1
-"""Version of the file format. `from_file_dataset` reads this one and all before it."""
+FORMAT = 2
+"""Version of the file format. `from_file_dataset` reads this one and all before it.
+
+Format 2 differs from 1 where coefficients depend on time, and only those files are called so.
+"""
 
 STATISTICS = {
     "mean_field": ("x", "mean of psi over the realisations"),
@@ -145,36 +146,13 @@ def from_file_dataset(dataset: xarray.Dataset) -> Solution:
     return Solution(problem, times, stats, final=final, statistics=statistics, conserved=conserved)
 
 
-def rebuild_problem(dataset: Any) -> Problem:
-    """The problem of which `problem_arrays` and `problem_attributes` made part of ``dataset``."""
-    attributes = dataset.attrs
-
-    def array_or_none(name: str) -> npt.NDArray[np.float64] | None:
-        return dataset[name].values if name in dataset else None
-
-    dispersion: Any = array_or_none("omega")
-    if "dispersion" in attributes:
-        listed = json.loads(attributes["dispersion"])
-        dispersion = {int(order): float(value) for order, value in listed.items()}
-    nonlinearity: Any = array_or_none("nonlinearity")
-    if nonlinearity is None:
-        nonlinearity = float(attributes["nonlinearity"])
-    return Problem(
-        Grid(n=int(attributes["grid_n"]), length=float(attributes["grid_length"])),
-        dispersion=dispersion,
-        nonlinearity=nonlinearity,
-        potential=array_or_none("potential"),
-        loss=array_or_none("loss"),
-    )
-
-
 def _attributes(solution: Solution) -> dict[str, str | int | float]:
     """Global attributes: whose file it is, the problem, and how it was solved."""
     stats = solution.stats
     attributes: dict[str, str | int | float] = {
         "title": "Solution of the nonlinear Schrodinger equation",
         "fourfold_content": "nlse solution",
-        "fourfold_format": FORMAT,
+        "fourfold_format": FORMAT if solution.problem.time_dependent else 1,
         "fourfold_version": __version__,
         "store": "fields" if solution.has_fields else "statistics",
         **problem_attributes(solution.problem),
@@ -192,67 +170,6 @@ def _attributes(solution: Solution) -> dict[str, str | int | float]:
     if not solution.has_fields and solution.statistics is not None:
         attributes["realisations"] = solution.statistics.count
     return attributes
-
-
-def problem_attributes(problem: Problem) -> dict[str, str | int | float]:
-    """What of a problem is no array."""
-    attributes: dict[str, str | int | float] = {
-        "equation": "i psi_t = omega(-i d/dx) psi - g |psi|^2 psi + V psi - i gamma psi",
-        "grid_n": problem.grid.n,
-        "grid_length": problem.grid.length,
-    }
-    if isinstance(problem.dispersion, Mapping):
-        # JSON writes the shortest digits that give the same double again.
-        attributes["dispersion"] = json.dumps(dict(problem.dispersion))
-    if isinstance(problem.nonlinearity, float):
-        attributes["nonlinearity"] = problem.nonlinearity
-    return attributes
-
-
-def problem_arrays(
-    problem: Problem, batch_shape: tuple[int, ...]
-) -> dict[str, tuple[Float64, tuple[str, ...], str]]:
-    """The coefficients that are arrays, with names for their axes and a description.
-
-    omega is always among them, for those who read the file elsewhere.
-    """
-    long_name = "dispersion, angular frequency of a linear wave"
-    found: dict[str, tuple[Float64, tuple[str, ...], str]] = {
-        "omega": (problem.omega, ("k",), long_name)
-    }
-    arrays: dict[str, tuple[Any, tuple[str, ...], str]] = {
-        "nonlinearity": (problem.nonlinearity, (), "nonlinearity g, positive focuses"),
-        "potential": (problem.potential, ("x",), "potential V"),
-        "loss": (problem.loss, ("x",), "loss gamma, negative is gain"),
-    }
-    for name, (values, last, long_name) in arrays.items():
-        if isinstance(values, np.ndarray):
-            leading = values.shape[: values.ndim - len(last)]
-            dims = _aligned_dimensions(name, leading, batch_shape) + last
-            found[name] = (values, dims, long_name)
-    return found
-
-
-def batch_dimensions(batch_shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Names for the axes of realisations."""
-    if len(batch_shape) == 1:
-        return ("realisation",)
-    return tuple(f"realisation_{axis}" for axis in range(len(batch_shape)))
-
-
-def _aligned_dimensions(
-    name: str, shape: tuple[int, ...], batch_shape: tuple[int, ...]
-) -> tuple[str, ...]:
-    """Names for the axes of a coefficient that broadcasts against the batch.
-
-    An axis of length 1 that is stretched gets a name of its own, so that its shape is kept.
-    """
-    batch = batch_dimensions(batch_shape)
-    offset = len(batch) - len(shape)
-    return tuple(
-        batch[offset + axis] if size == batch_shape[offset + axis] else f"{name}_axis_{axis}"
-        for axis, size in enumerate(shape)
-    )
 
 
 def import_xarray(purpose: str) -> Any:

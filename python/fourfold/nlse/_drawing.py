@@ -25,7 +25,7 @@ INTENSITY_MAP = "inferno"
 COHERENCE_MAP = "viridis"
 
 # Colours that people with any colour vision tell apart (Okabe & Ito).
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#767676"
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
 
 
 def new_figure(
@@ -47,7 +47,8 @@ def new_figure(
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtraError("plot", "matplotlib", f"nlse.plot.{name}") from None
+        purpose = "Solution.animate" if name == "animate" else f"nlse.plot.{name}"
+        raise MissingExtraError("plot", "matplotlib", purpose) from None
     figure = Figure(figsize=(_WIDTH, height), dpi=_RESOLUTION, layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y).flat)
     for ax in axes:
@@ -68,14 +69,15 @@ def draw_map(
     across: Float64,
     upwards: Float64,
     values: Float64,
-    label: str,
+    label: str | None,
     colors: str = INTENSITY_MAP,
 ) -> ScalarMappable:
-    """A map of ``values`` (len(upwards), len(across)) with its colour bar."""
+    """A map of ``values`` (len(upwards), len(across)), with a colour bar unless it has no label."""
     image = ax.pcolorfast(edges(across), edges(upwards), values, cmap=colors)
-    bar = figure.colorbar(image, ax=ax, label=label, pad=0.02)
-    bar.outline.set_visible(False)
-    _style(bar.ax)
+    if label is not None:
+        bar = figure.colorbar(image, ax=ax, label=label, pad=0.02)
+        bar.outline.set_visible(False)
+        _style(bar.ax)
     ax.spines[:].set_visible(False)
     if len(upwards) > 1:
         ax.set_ylim(upwards[0], upwards[-1])

@@ -12,6 +12,7 @@ from fourfold.errors import BlowUpError, RunInterrupted, StepSizeError
 from fourfold.nlse._keep import FileFields, Keeper, KeepFields, KeepStatistics, Log
 from fourfold.nlse._kernel import StepFailure, Stepper
 from fourfold.nlse._plan import Clock, Plan
+from fourfold.nlse._problem_arrays import problem_arrays
 from fourfold.nlse._progress import progress_bar
 from fourfold.nlse._recorder import EnsembleRecorder
 from fourfold.nlse._run_file import RunFile, refuse_existing
@@ -31,6 +32,8 @@ def check_new_file(path: str | os.PathLike[str], plan: Plan) -> str:
     ------
     TypeError, ValueError
         If it is no path, or there is nothing to save.
+    NotSavableError
+        If the problem holds functions of time.
     OSError
         If there is a file or no folder.
     """
@@ -38,6 +41,7 @@ def check_new_file(path: str | os.PathLike[str], plan: Plan) -> str:
         raise TypeError(f"save must be a path or None, got {type(path).__name__}")
     if plan.count == 0:
         raise ValueError(f"save needs at least 1 realisation, got psi0 of shape {plan.field_shape}")
+    problem_arrays(plan.problem, plan.batch_shape)
     size = plan.dtype.itemsize * int(np.prod(plan.field_shape))
     if plan.store == "fields" and size > _LARGEST_FIELD_BYTES:
         raise ValueError(

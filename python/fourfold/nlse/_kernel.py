@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -14,7 +15,14 @@ from fourfold._threads import get_num_threads
 from fourfold.nlse.in_time import FunctionInTime, Series
 from fourfold.nlse.problem import Problem
 
-__all__ = ["Counters", "StepFailure", "Stepper", "fourier_filter"]
+__all__ = [
+    "Counters",
+    "StepFailure",
+    "Stepper",
+    "fourier_filter",
+    "matching_pairs",
+    "ordinal_counts",
+]
 
 _KINDS = {1: "not_finite", 2: "step_floor", 4: "reconstruction"}
 
@@ -241,6 +249,7 @@ class Stepper:
         )
         if status != 0:
             raise StepFailure(_KINDS[status], time, realisation, error)
+
     def control(self) -> tuple[float, npt.NDArray[np.float64]]:
         """What decides the steps to come: the last interval's duration, each next step (batch,)."""
         next_steps = np.empty(self._batch)
@@ -275,3 +284,64 @@ def _per_realisation(
     shared = values.ndim == len(tail)
     shape = tail if shared else batch_shape + tail
     return np.ascontiguousarray(np.broadcast_to(values, shape), dtype=np.float64)
+
+
+def ordinal_counts(
+    series: npt.NDArray[np.float64], order: int, delay: int
+) -> npt.NDArray[np.int64]:
+    """Counts (..., order!) of the ordinal patterns of C-contiguous series (..., n).
+
+    Raises
+    ------
+    ValueError
+        A value is NaN.
+    """
+    n = _rows("series", series)
+    counts = np.empty((*series.shape[:-1], math.factorial(order)), dtype=np.int64)
+    batch = series.size // n
+    first = _core.nlse.ordinal_counts(
+        series.ctypes.data, batch, n, order, delay, counts.ctypes.data, get_num_threads()
+    )
+    if first < batch:
+        raise ValueError(f"series must be finite, got NaN in series {first}")
+    return counts
+
+
+def matching_pairs(
+    series: npt.NDArray[np.float64], m: int, tolerances: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """Pairs (..., 3) of templates of length m that match, of C-contiguous series (..., n).
+
+    See ``match`` in csrc/nlse/ordinal.hpp for the three kinds; `tolerances` has the leading shape.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        And whatever else a signal's handler raises.
+    """
+    n = _rows("series", series)
+    if tolerances.shape != series.shape[:-1] or not tolerances.flags.c_contiguous:
+        raise ValueError(
+            f"tolerances: expected a C-contiguous array of shape {series.shape[:-1]}, "
+            f"got {tolerances.shape}"
+        )
+    pairs = np.empty((*series.shape[:-1], 3), dtype=np.int64)
+    _core.nlse.matching_pairs(
+        series.ctypes.data,
+        series.size // n,
+        n,
+        m,
+        tolerances.ctypes.data,
+        pairs.ctypes.data,
+        get_num_threads(),
+    )
+    return pairs
+
+
+def _rows(name: str, array: npt.NDArray[np.float64]) -> int:
+    if array.dtype != np.float64 or array.ndim == 0 or not array.flags.c_contiguous:
+        raise ValueError(
+            f"{name}: expected a C-contiguous float64 array with at least one axis, got "
+            f"{array.dtype} of shape {array.shape}"
+        )
+    return int(array.shape[-1])

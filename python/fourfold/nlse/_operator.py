@@ -84,7 +84,10 @@ def propagate(
     if not isinstance(g, torch.Tensor):
         g = torch.tensor(g, dtype=torch.float64)
     op = torch.ops.fourfold.nlse_propagate
-    if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None:
+    if (
+        not torch.compiler.is_compiling()
+        and torch._C._functorch.peek_interpreter_stack() is not None
+    ):
         op = _Propagate.apply
     psi: Tensor = op(
         psi0, t, omega, g, potential, loss, method, step, rtol, atol, dealias, tolerance
@@ -205,9 +208,7 @@ def _(psi0: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
 
 
 @_propagate_backward.register_fake  # type: ignore[untyped-decorator]
-def _(
-    gradient: Tensor, psi: Tensor, steps: Tensor, t: Tensor, *rest: Any
-) -> tuple[Tensor, ...]:
+def _(gradient: Tensor, psi: Tensor, steps: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     wanted = rest[-1]
     likes = (psi.new_empty(psi.shape[1:]), *rest[:4])
     return tuple(
@@ -284,9 +285,7 @@ def _one_by_one(op: Any, info: Any, in_dims: tuple[Any, ...], *args: Any) -> tup
 
 
 _propagate.register_vmap(partial(_vmap, torch.ops.fourfold.nlse_propagate))
-_propagate_backward.register_vmap(
-    partial(_one_by_one, torch.ops.fourfold.nlse_propagate_backward)
-)
+_propagate_backward.register_vmap(partial(_one_by_one, torch.ops.fourfold.nlse_propagate_backward))
 
 
 # torch.func.grad does not see through the autograd of a registered operator, but through these.

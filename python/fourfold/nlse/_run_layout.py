@@ -16,15 +16,15 @@ import numpy.typing as npt
 from fourfold import _core
 from fourfold._threads import get_num_threads
 from fourfold._version import __version__
-from fourfold.nlse._dataset import (
-    STATISTICS,
+from fourfold.nlse._dataset import STATISTICS
+from fourfold.nlse._netcdf_classic import Layout, Variable, lay_out
+from fourfold.nlse._plan import Plan
+from fourfold.nlse._problem_arrays import (
     batch_dimensions,
     problem_arrays,
     problem_attributes,
     rebuild_problem,
 )
-from fourfold.nlse._netcdf_classic import Layout, Variable, lay_out
-from fourfold.nlse._plan import Plan
 from fourfold.nlse.methods import get_method
 
 __all__ = ["CONTENT", "RUN_FORMAT", "SLOTS", "Named", "lay_out_run", "plan_of", "setup_values"]

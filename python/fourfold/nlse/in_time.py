@@ -112,11 +112,16 @@ class Modulated:
         """The sum with another series or with what does not change in time."""
         if not isinstance(other, Modulated):
             other = Modulated(other, 1.0)
-        total = Modulated.__new__(Modulated)
-        total._terms = self._terms + other._terms
-        return total
+        return Modulated.of_terms(self._terms + other._terms)
 
     __radd__ = __add__
+
+    @classmethod
+    def of_terms(cls, terms: Sequence[tuple[Any, Factor]]) -> Modulated:
+        """The series with these pairs of profile and factor, as `terms` has them."""
+        series = cls.__new__(cls)
+        series._terms = tuple(_Term(profile, factor) for profile, factor in terms)
+        return series
 
     def leaves(self, name: str) -> list[Leaf]:
         """The tensors that want gradients, as ``name[j].profile`` and ``name[j].factor``."""

@@ -7,13 +7,13 @@ averages over the ensemble are shown, which is all there is after ``store="stati
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.nlse._analysis_figures import entropies, entropy_complexity, phase_space
 from fourfold.nlse._drawing import (
     BLUE,
     COHERENCE_MAP,
@@ -27,16 +27,27 @@ from fourfold.nlse._drawing import (
     draw_map,
     new_figure,
 )
+from fourfold.nlse._map_figures import coherence, trajectories
+from fourfold.nlse._members import Index, caption, check_realisation, nearest
 from fourfold.nlse.solution import Solution
 from fourfold.nlse.statistics import EnsembleStatistics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["conservation", "snapshots", "space_time", "spectrum"]
+__all__ = [
+    "coherence",
+    "conservation",
+    "entropies",
+    "entropy_complexity",
+    "phase_space",
+    "snapshots",
+    "space_time",
+    "spectrum",
+    "trajectories",
+]
 
 Float64 = npt.NDArray[np.float64]
-Index = int | tuple[int, ...] | None
 
 # Depth of the spectral map in decibels; what is weaker has the darkest colour.
 _DEPTH = 160.0
@@ -88,7 +99,7 @@ def space_time(solution: Solution, *, realisation: Index = None) -> Figure:
     for ax in axes:
         ax.set_xlabel("position $x$")
     axes[0].set_ylabel("time $t$")
-    axes[0].set_title(_caption(solution, realisation), loc="left", fontsize=NORMAL)
+    axes[0].set_title(caption(solution, realisation), loc="left", fontsize=NORMAL)
     return figure
 
 
@@ -121,7 +132,7 @@ def snapshots(
         reaches outside the saved ones.
     """
     chosen = _choose(solution, realisation)
-    rows = _nearest(solution.t, times)
+    rows = nearest(solution.t, times, 5)
     figure, axes = new_figure(
         "snapshots", len(rows), 1, height=0.6 + 0.95 * len(rows), share_x=True, share_y=True
     )
@@ -153,7 +164,7 @@ def snapshots(
     # Once all panels are drawn, as they share their scale; with room above for the times.
     top = max(1.25 * axes[0].get_ylim()[1], np.finfo(float).tiny)
     axes[0].set_ylim(0, top)
-    axes[0].set_title(_caption(solution, realisation), loc="left", fontsize=NORMAL)
+    axes[0].set_title(caption(solution, realisation), loc="left", fontsize=NORMAL)
     axes[-1].set_xlabel("position $x$")
     is_mean = isinstance(chosen, EnsembleStatistics)
     figure.supylabel(r"$\langle|\psi|^2\rangle$" if is_mean else r"$|\psi|^2$", fontsize=NORMAL)
@@ -202,7 +213,7 @@ def spectrum(solution: Solution, *, realisation: Index = None) -> Figure:
     image.set_clim(max(-_DEPTH, np.nanmin(levels, initial=-1.0)), 0)
     image.set_cmap(image.cmap.with_extremes(bad=image.cmap(0)))
     axes[0].set_ylabel("time $t$")
-    axes[0].set_title(_caption(solution, realisation), loc="left", fontsize=NORMAL)
+    axes[0].set_title(caption(solution, realisation), loc="left", fontsize=NORMAL)
 
     for row, color in ((0, GREY), (-1, BLUE)):
         shown = np.where(values[row] > 0, values[row], np.nan)
@@ -244,7 +255,7 @@ def conservation(solution: Solution, *, realisation: Index = None) -> Figure:
     TypeError, ValueError
         If `realisation` does not name a member.
     """
-    member = _check_realisation(solution, realisation)
+    member = check_realisation(solution, realisation)
     figure, axes = new_figure("conservation", 1, 1, height=3.2)
     (ax,) = axes
     smallest = 2 * np.pi / solution.grid.length
@@ -268,14 +279,14 @@ def conservation(solution: Solution, *, realisation: Index = None) -> Figure:
     ax.set_xlabel("time $t$")
     ax.set_ylabel("relative change")
     ax.legend(frameon=False, fontsize=SMALL)
-    caption = _caption(solution, realisation)
-    ax.set_title(caption.replace("mean over", "largest among"), loc="left", fontsize=NORMAL)
+    text = caption(solution, realisation)
+    ax.set_title(text.replace("mean over", "largest among"), loc="left", fontsize=NORMAL)
     return figure
 
 
 def _choose(solution: Solution, realisation: Index) -> npt.NDArray[Any] | EnsembleStatistics:
     """The field (T, n) to show, or the statistics of the ensemble."""
-    member = _check_realisation(solution, realisation)
+    member = check_realisation(solution, realisation)
     if member is None:
         statistics = solution.statistics
         if statistics is not None:
@@ -288,48 +299,3 @@ def _choose(solution: Solution, realisation: Index) -> npt.NDArray[Any] | Ensemb
     fields = solution.fields_as_numpy().reshape(len(solution.t), -1, solution.grid.n)
     field: npt.NDArray[Any] = fields[:, member]
     return field
-
-
-def _check_realisation(solution: Solution, realisation: Index) -> int | None:
-    """The flat index of the member of the ensemble; None for all."""
-    shape = solution.batch_shape
-    if 0 in shape:
-        raise ValueError(f"solution must have at least one realisation, got shape {shape}")
-    if realisation is None:
-        return None
-    given = realisation if isinstance(realisation, tuple) else (realisation,)
-    try:
-        index = tuple(operator.index(i) for i in given)
-    except TypeError:
-        raise TypeError(
-            f"realisation must be an integer or a tuple of integers, got {realisation!r}"
-        ) from None
-    if len(index) != len(shape) or any(not -n <= i < n for i, n in zip(index, shape, strict=True)):
-        raise ValueError(f"realisation must be an index into {shape}, got {realisation!r}")
-    return int(np.ravel_multi_index([i % n for i, n in zip(index, shape, strict=True)], shape))
-
-
-def _nearest(saved: Float64, times: Sequence[float] | None) -> list[int]:
-    """Indices of the saved times to show."""
-    if times is None:
-        return sorted({round(i) for i in np.linspace(0, len(saved) - 1, min(5, len(saved)))})
-    wanted = np.asarray(times, dtype=np.float64)
-    if wanted.ndim != 1 or wanted.size == 0:
-        raise ValueError(f"times must be a sequence of at least one time, got {times!r}")
-    slack = 1e-9 * max(1.0, float(np.abs(saved).max()))
-    outside = ~((wanted >= saved[0] - slack) & (wanted <= saved[-1] + slack))
-    if outside.any():
-        raise ValueError(
-            f"times must be between the first and the last saved time, {saved[0]:g} and "
-            f"{saved[-1]:g}; got {wanted[outside][0]:g}"
-        )
-    return [int(np.abs(saved - time).argmin()) for time in wanted]
-
-
-def _caption(solution: Solution, realisation: Index) -> str:
-    count = int(np.prod(solution.batch_shape))
-    if count == 1:
-        return ""
-    if realisation is None:
-        return f"mean over {count} realisations"
-    return f"realisation {realisation} of {count}"

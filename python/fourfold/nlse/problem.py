@@ -171,9 +171,7 @@ class Problem:
         """What depends on time, by name: "nonlinearity", "potential", "loss"."""
         parts = {"nonlinearity": self._g, "potential": self._potential, "loss": self._loss}
         return {
-            name: part
-            for name, part in parts.items()
-            if isinstance(part, (Series, FunctionInTime))
+            name: part for name, part in parts.items() if isinstance(part, (Series, FunctionInTime))
         }
 
     @property
@@ -295,7 +293,9 @@ def _strength(
     name: str, value: float | ArrayLike | Callable[[float], float] | Modulated
 ) -> NDArray[np.float64] | _InTime:
     if isinstance(value, Modulated):
-        rows = [_real_array(f"{name} (profile)", plain(name, term.profile)[0]) for term in value.terms]
+        rows = [
+            _real_array(f"{name} (profile)", plain(name, term.profile)[0]) for term in value.terms
+        ]
         return Series(name, rows, [term.factor for term in value.terms], tail=0)
     if callable(value):
         required_parameters(name, value, (1,))
@@ -303,13 +303,14 @@ def _strength(
     return _real_array(name, value)
 
 
-def _medium(
-    name: str, medium: Medium | None, grid: Grid
-) -> NDArray[np.float64] | _InTime | None:
+def _medium(name: str, medium: Medium | None, grid: Grid) -> NDArray[np.float64] | _InTime | None:
     if medium is None:
         return None
     if isinstance(medium, Modulated):
-        rows = [_over_x(f"{name} (profile)", plain(name, term.profile)[0], grid) for term in medium.terms]
+        rows = [
+            _over_x(f"{name} (profile)", plain(name, term.profile)[0], grid)
+            for term in medium.terms
+        ]
         return Series(name, rows, [term.factor for term in medium.terms], tail=1)
     if callable(medium) and required_parameters(name, medium, (1, 2)) == 2:
         return FunctionInTime(name, medium, grid)

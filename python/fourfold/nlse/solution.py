@@ -256,10 +256,50 @@ class Solution:
             If xarray or netCDF4 is not installed.
         OSError
             If the file cannot be written.
+        NotSavableError
+            If the problem holds functions of time.
         """
         from fourfold.nlse.io import save
 
         save(self, path)
+
+    def animate(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        fps: float = 20,
+        realisation: int | tuple[int, ...] | None = None,
+        progress: bool = False,
+    ) -> None:
+        """Write a film of the intensity and the spectrum, a frame for each saved time.
+
+        The file appears under its name when it is complete; what had this name before is replaced.
+
+        Parameters
+        ----------
+        path : str or path-like
+            With the ending ``.gif``, or ``.mp4``, for which the program ffmpeg must be installed.
+        fps : float
+            Frames per second, at most 50 for a GIF, which counts in hundredths of a second.
+        realisation : int or tuple of int, optional
+            Which member of an ensemble; without it the averages over the ensemble are shown.
+        progress : bool
+            Show a bar on terminals.
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        MissingProgramError
+            If ffmpeg is not found for an ``.mp4``.
+        TypeError, ValueError
+            If an argument is not what is said above.
+        OSError
+            If the file cannot be written.
+        """
+        from fourfold.nlse._animation import animate
+
+        animate(self, path, fps=fps, realisation=realisation, progress=progress)
 
     def __repr__(self) -> str:
         shape = (len(self.t), *self.batch_shape, self.grid.n)

@@ -114,6 +114,8 @@ def solve(
         At Ctrl-C; a KeyboardInterrupt with, as ``solution``, the states saved so far.
     OSError
         If the file exists (FileExistsError) or cannot be written.
+    NotSavableError
+        If it is to be written and the problem holds functions of time; before any work.
 
     Warns
     -----

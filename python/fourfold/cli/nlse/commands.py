@@ -78,6 +78,12 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the outputs of an earlier run.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Save the states as it runs; go on where an earlier --resume stopped."
+        ),
+    ] = False,
 ) -> None:
     """Run a case or a file, and write netCDF, figures and a summary."""
     from fourfold.cli.nlse import source
@@ -89,6 +95,7 @@ def run(
         loaded = source.load_run(case_or_file, options)
 
         from fourfold.cli.nlse import execute
+        from fourfold.cli.nlse.running import Running
         from fourfold.cli.nlse.schema import RunConfig
         from fourfold.cli.nlse.show import show_summary
         from fourfold.cli.staging import refuse_existing
@@ -99,9 +106,12 @@ def run(
         name = config.output.name or source.default_name(case_or_file)
         folder = output if output is not None else Path(name)
         refuse_existing(folder, execute.output_names(config, name), overwrite=overwrite)
+        running = Running(config, loaded, name, folder) if resume else None
 
-        outcome = execute.compute(config, loaded)
+        outcome = execute.compute(config, loaded, running)
         summary = execute.write(config, loaded, name, folder, outcome)
+        if running is not None:
+            running.remove()
         show_summary(stdout(), summary, folder)
         if outcome.failure is not None:
             raise outcome.failure

@@ -21,10 +21,12 @@ from fourfold.cli.nlse.toml_text import toml_text
 from fourfold.cli.outcome import Problem, Refusal
 from fourfold.cli.runfile import RunFile
 from fourfold.cli.staging import staged
-from fourfold.errors import BlowUpError, OrderWarning, StepSizeError
+from fourfold.errors import BlowUpError, OrderWarning, ResumeWarning, StepSizeError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from fourfold.cli.nlse.running import Running
 
 FIGURES = ("map", "snapshots", "spectrum", "conservation")
 
@@ -63,8 +65,8 @@ class Outcome:
     warnings: list[str]
 
 
-def compute(config: RunConfig, run: RunFile) -> Outcome:
-    """Solve the run.
+def compute(config: RunConfig, run: RunFile, running: Running | None = None) -> Outcome:
+    """Solve the run; or go on with it, where it is saved as it goes on and was before.
 
     Raises
     ------
@@ -74,13 +76,22 @@ def compute(config: RunConfig, run: RunFile) -> Outcome:
         If it broke off before anything was saved.
     """
     _refuse_too_large(config, run)
+    if running is not None and running.begun:
+        running.refuse_another()
+        return _outcome(lambda: nlse.resume(running.path, progress=True))
     problem = _refusing(run, "physics", lambda: build.problem(config))
     psi0 = _refusing(run, "initial", lambda: build.initial_fields(config, problem.grid, run.folder))
+    save = None if running is None else running.begin()
+    return _outcome(lambda: _refusing(run, "solver", lambda: _solve(config, problem, psi0, save)))
+
+
+def _outcome(solve: Callable[[], nlse.Solution]) -> Outcome:
     failure = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OrderWarning)
+        warnings.simplefilter("always", ResumeWarning)
         try:
-            solution = _refusing(run, "solver", lambda: _solve(config, problem, psi0))
+            solution = solve()
         except (BlowUpError, StepSizeError) as error:
             if error.solution is None:
                 raise
@@ -88,7 +99,9 @@ def compute(config: RunConfig, run: RunFile) -> Outcome:
     return Outcome(solution, failure, [str(warning.message) for warning in caught])
 
 
-def _solve(config: RunConfig, problem: nlse.Problem, psi0: build.Fields) -> nlse.Solution:
+def _solve(
+    config: RunConfig, problem: nlse.Problem, psi0: build.Fields, save: Path | None
+) -> nlse.Solution:
     table = config.solver
     return nlse.solve(
         problem,
@@ -100,6 +113,7 @@ def _solve(config: RunConfig, problem: nlse.Problem, psi0: build.Fields) -> nlse
         atol=table.atol,
         dealias=None if table.dealias == "none" else table.dealias,
         store=config.ensemble.keep,
+        save=save,
         progress=True,
     )
 
@@ -122,7 +136,7 @@ def write(
         if config.output.figures:
             for figure, draw in _figures(solution):
                 _save_figure(draw(solution), temporary / f"{name}_{figure}.png")
-        text = toml_text(_keys(config, run, name))
+        text = toml_text(all_keys(config, run, name))
         (temporary / _run_file(name)).write_text(text, encoding="utf-8")
         summary = summarise(config, name, solution)
         if outcome.failure is not None:
@@ -134,7 +148,7 @@ def write(
     return summary
 
 
-def _keys(config: RunConfig, run: RunFile, name: str) -> dict[str, Any]:
+def all_keys(config: RunConfig, run: RunFile, name: str) -> dict[str, Any]:
     """Return the run as a file that gives the same run, under the same name, from any folder."""
     keys = config.model_dump()
     keys["output"]["name"] = name
