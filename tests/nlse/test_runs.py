@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -209,6 +210,24 @@ def test_tensors_come_back_as_tensors(tmp_path: Path) -> None:
     assert isinstance(sol.final, torch.Tensor)
     assert torch.equal(again.psi, sol.psi)
     assert isinstance(nlse.load(tmp_path / "run.nc").psi, np.ndarray)
+
+
+def test_a_file_that_was_replaced_is_not_read_as_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "run.nc"
+    old = nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=path)
+    path.unlink()
+    new = nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=path)
+    assert np.isfinite(new.psi).all()
+    with pytest.raises(errors.DamagedFileError, match="no longer the file of this run"):
+        _ = old.psi
+    with pytest.raises(errors.DamagedFileError, match="no longer the file of this run"):
+        _ = old.final
+    path.unlink()
+    new = nlse.solve(PROBLEMS["focusing"], fields(), TIMES, save=path)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(new)).psi, nlse.load(path).psi)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(errors.DamagedFileError, match="no longer the file of this run"):
+        _ = new.final
 
 
 def test_only_the_current_fields_are_in_memory(tmp_path: Path) -> None:

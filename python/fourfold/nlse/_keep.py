@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ from fourfold.nlse._kernel import Stepper
 from fourfold.nlse._plan import Clock, Plan
 from fourfold.nlse._recorder import EnsembleRecorder
 from fourfold.nlse._run_file import RunFile
-from fourfold.nlse._stored import StoredFields
+from fourfold.nlse._stored import StoredFields, like_input
 from fourfold.nlse.solution import Solution, SolveStats
 
 __all__ = ["FileFields", "KeepFields", "KeepStatistics", "Keeper", "Log"]
@@ -116,7 +115,8 @@ class FileFields:
             self._file.layout,
             shape,
             self._plan.dtype,
-            lambda psi: like_input(psi, self._plan.is_torch),
+            self._file.last_checksum,
+            self._plan.is_torch,
         )
         return Solution(self._plan.problem, self._plan.times[:saved], stats, psi=fields)
 
@@ -168,8 +168,3 @@ class KeepStatistics:
             statistics=self._recorder.statistics(saved),
             conserved=self._recorder.conserved(saved),
         )
-
-
-def like_input(field: npt.NDArray[Any], is_torch: bool) -> Any:
-    """``field`` as the kind of array that the user came with, over the same memory."""
-    return sys.modules["torch"].from_numpy(field) if is_torch else field

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
 
@@ -78,13 +77,12 @@ def resume(path: str | os.PathLike[str], *, progress: bool = False) -> Solution:
         os.close(descriptor)
         raise
     file = RunFile(target, descriptor, run.layout, index + 1, slot)
+    file.last_checksum = int(run.records["checksum"][index])
     try:
         _warn_of_differences(run, target)
         if index + 1 < len(run.records):
             file.forget_later()
         plan = run.plan
-        if plan.is_torch:
-            importlib.import_module("torch")
         stepper = plan.stepper()
         row = run.records[index]
         stepper.restore_control(

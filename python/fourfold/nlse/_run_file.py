@@ -36,6 +36,10 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 _NO_LINKS = {errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP}
 
 
+# Not every system has the call that leaves the time of the last change to later.
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
 def refuse_existing(path: str | os.PathLike[str]) -> str:
     """The path of a file that a run is to make; FileExistsError if there is something."""
     target = os.path.abspath(os.fspath(path))
@@ -78,6 +82,7 @@ class RunFile:
         # First record that waits, and all that do: one object, so that a signal finds both or none.
         self._pending: tuple[int, list[bytes]] = (saved, [])
         self._slot = slot  # to write next
+        self.last_checksum = 0  # of the last record, where this object has added one
         self._broken = False
         self._written_at = time.perf_counter()
         self._pause = _SECONDS_BETWEEN_WRITES
@@ -132,7 +137,9 @@ class RunFile:
         for name, value in values.items():
             record[name] = value
         data = record.tobytes()[:-4]  # the checksum comes last
-        self._pending[1].append(data + _uint32(zlib.crc32(data)))
+        checksum = zlib.crc32(data)
+        self._pending[1].append(data + _uint32(checksum))
+        self.last_checksum = checksum
 
     @property
     def due(self) -> bool:
@@ -151,7 +158,7 @@ class RunFile:
                 size = self.layout.record.itemsize
                 for index, record in enumerate(waiting, first):
                     _write(self._descriptor, record, self.layout.records_at + index * size)
-                os.fdatasync(self._descriptor)
+                _sync(self._descriptor)
                 self._write_count(first + len(waiting))
             if state is not None:
                 self._write_state(*state)
@@ -190,7 +197,7 @@ class RunFile:
             _write(self._descriptor, parts[-1], offsets[name] + slot * len(parts[-1]))
         checksum = slot_checksum(index, *parts)
         _write(self._descriptor, _uint32(checksum), offsets["state_checksum"] + 4 * slot)
-        os.fdatasync(self._descriptor)
+        _sync(self._descriptor)
         _write(self._descriptor, index.to_bytes(8, "big"), place)
         self._slot = 1 - slot
 

@@ -18,7 +18,7 @@ from fourfold.nlse._netcdf_classic import RECORD_COUNT_AT, Layout, parse
 from fourfold.nlse._plan import Plan
 from fourfold.nlse._run_file import slot_checksum
 from fourfold.nlse._run_layout import CONTENT, RUN_FORMAT, SLOTS, plan_of
-from fourfold.nlse._stored import join, map_records
+from fourfold.nlse._stored import check_records, join, map_records
 from fourfold.nlse.solution import Solution, SolveStats
 from fourfold.nlse.statistics import EnsembleStatistics
 
@@ -110,7 +110,7 @@ def read_run(path: str) -> RunRecords:
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFileError(f"{path} describes no run: {error!r}") from error
     records = map_records(path, layout, count)
-    _check_records(path, records)
+    check_records(path, records)
     if not np.array_equal(records["time"], plan.times[:count]):
         raise DamagedFileError(f"{path} is damaged: its records are not those of its times")
     return RunRecords(path, plan, layout, records)
@@ -142,16 +142,6 @@ def _read_setup(path: str, layout: Layout) -> dict[str, npt.NDArray[np.float64]]
     if checksum != recorded:
         raise DamagedFileError(f"{path} is damaged: its setup does not have the recorded checksum")
     return fixed
-
-
-def _check_records(path: str, records: npt.NDArray[Any]) -> None:
-    size = records.dtype.itemsize
-    data = records.view(np.ndarray).view(np.uint8)
-    for index, recorded in enumerate(records["checksum"].tolist()):
-        if zlib.crc32(data[index * size : (index + 1) * size - 4].data) != recorded:
-            raise DamagedFileError(
-                f"{path} is damaged: saved time number {index} does not have the recorded checksum"
-            )
 
 
 def _read_state(
