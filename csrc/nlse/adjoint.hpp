@@ -53,7 +53,9 @@ struct AdjointKernels {
     // psi[2 n] from the beginning of the steps to their end.
     Status (*replay)(const AdjointTask<T>&, T* psi, T* worker, CancelFlag);
     // lambda[2 n] from the end to the beginning along the fields of a forward run from psi_start[2 n], which are left in `records`.
-    Status (*recorded)(const AdjointTask<T>&, const T* psi_start, T* lambda, T* records, T* worker, CancelFlag);
+    // `error`: how far off psi_end[2 n] that run ends; 0 where psi_end is null.
+    Status (*recorded)(const AdjointTask<T>&, const T* psi_start, const T* psi_end, T* lambda, T* records, T* worker,
+                       CancelFlag, double& error);
 };
 
 template <class T>

@@ -84,9 +84,7 @@ public:
         split(lambda, lambda_.re, lambda_.im, n_);
         const Status status = backwards<false>(nullptr, cancel);
         interleave(lambda_.re, lambda_.im, lambda, n_);
-        split(psi_start, spare_.re, spare_.im, n_);
-        const double size = sum_of_squares(spare_, n_), off = sum_of_squared_differences(psi_, spare_, n_);
-        error = off == 0 ? 0.0 : std::sqrt(off / size);
+        error = distance(psi_start);
         return status;
     }
 
@@ -97,10 +95,11 @@ public:
         return status;
     }
 
-    Status recorded(const T* psi_start, T* lambda, T* records, CancelFlag cancel) {
+    Status recorded(const T* psi_start, const T* psi_end, T* lambda, T* records, CancelFlag cancel, double& error) {
         split(psi_start, psi_.re, psi_.im, n_);
         Status status = forwards(records, cancel);
         if (status != Status::ok) return status;
+        error = psi_end == nullptr ? 0.0 : distance(psi_end);
         split(lambda, lambda_.re, lambda_.im, n_);
         status = backwards<true>(records, cancel);
         interleave(lambda_.re, lambda_.im, lambda, n_);
@@ -109,6 +108,13 @@ public:
 
 private:
     static constexpr std::int64_t kCancelEvery = 64;
+
+    // Of psi_ from a state, relative in the 2-norm.
+    double distance(const T* state) const {
+        split(state, spare_.re, spare_.im, n_);
+        const double size = sum_of_squares(spare_, n_), off = sum_of_squared_differences(psi_, spare_, n_);
+        return off == 0 ? 0.0 : std::sqrt(off / size);
+    }
 
     static bool wanted(const SeriesSums& sums) { return sums.rows != nullptr || sums.coefficients != nullptr; }
 
@@ -348,8 +354,9 @@ Status replay(const AdjointTask<T>& task, T* psi, T* worker, CancelFlag cancel) 
     return Adjoint<T>(task, worker).replay(psi, cancel);
 }
 template <class T>
-Status recorded(const AdjointTask<T>& task, const T* psi_start, T* lambda, T* records, T* worker, CancelFlag cancel) {
-    return Adjoint<T>(task, worker).recorded(psi_start, lambda, records, cancel);
+Status recorded(const AdjointTask<T>& task, const T* psi_start, const T* psi_end, T* lambda, T* records, T* worker,
+                CancelFlag cancel, double& error) {
+    return Adjoint<T>(task, worker).recorded(psi_start, psi_end, lambda, records, cancel, error);
 }
 template <class T>
 std::size_t worker_count(const Setup<T>& setup) {

@@ -86,8 +86,9 @@ public:
     // The way back of one interval for the derivatives: lambda[batch][2 n], the cotangents of the states at its end, get
     // those of the states at its beginning, and `sums`, arrays with one row a realisation, what the coefficients add.
     // psi_start and psi_end are the states at both ends, first_steps what control() said at the beginning.
-    // `reversible`: run the steps backwards from psi_end; Status::reconstruction where that misses psi_start by more
-    // than the tolerance (relative, 2-norm). Otherwise along checkpoints. For splittings only.
+    // `reversible`: run the steps backwards from psi_end. Otherwise take them again from psi_start, along checkpoints.
+    // Status::reconstruction where that misses the other end by more than the tolerance (relative, 2-norm). For
+    // splittings only.
     Failure backward(const T* psi_start, const T* psi_end, T* lambda, double t0, double duration,
                      const double* first_steps, bool reversible, double tolerance, const Sensitivities& sums,
                      int threads, const std::function<bool()>& interrupted);

@@ -36,14 +36,15 @@ def integrate(
     *,
     length: float,
     dispersion: Mapping[int, float] | Callable[[NDArray[np.float64]], ArrayLike] | None = None,
-    g: float = 1.0,
-    potential: ArrayLike = 0.0,
-    loss: ArrayLike = 0.0,
+    g: float | Callable[[float], ArrayLike] = 1.0,
+    potential: ArrayLike | Callable[[float], ArrayLike] = 0.0,
+    loss: ArrayLike | Callable[[float], ArrayLike] = 0.0,
     rtol: float = 1e-13,
 ) -> Complex:
     """Integrate one field from t[0] and return it at all t, shape (len(t), n).
 
-    dispersion is {order: coefficient} or omega as a function of k (default k^2/2).
+    dispersion is {order: coefficient} or omega as a function of k (default k^2/2). g, potential and
+    loss may be functions of time alone, which return their values on the grid.
     t may run backwards.
     """
     psi0 = np.asarray(psi0, dtype=np.complex128)
@@ -58,13 +59,15 @@ def integrate(
         omega = np.zeros(n)
         for order, c in dispersion.items():
             omega = omega + c * k**order
-    v = np.asarray(potential, dtype=np.float64)
-    gamma = np.asarray(loss, dtype=np.float64)
+
+    def now(value: Any, s: float) -> NDArray[np.float64]:
+        return np.asarray(value(times[0] + s) if callable(value) else value, dtype=np.float64)
 
     def rhs(s: float, a: Complex) -> Complex:
+        v, gamma, strength = now(potential, s), now(loss, s), now(g, s)
         turn = np.exp(-1j * omega * s)
         psi = np.fft.ifft(turn * a)
-        force = 1j * (g * (psi.real**2 + psi.imag**2) - v) * psi - gamma * psi
+        force = 1j * (strength * (psi.real**2 + psi.imag**2) - v) * psi - gamma * psi
         result: Complex = turn.conj() * np.fft.fft(force)
         return result
 

@@ -174,6 +174,7 @@ GRID = nlse.Grid(n=32, length=10.0)
         (3, {}, TypeError, "problem must be a Problem, got int"),
         (nlse.Problem(GRID, nonlinearity=[1.0, 2.0]), {}, ValueError, "one value of each"),
         (nlse.Problem(GRID, loss=0.1), {}, ValueError, "without loss"),
+        (nlse.Problem(GRID, nonlinearity=lambda t: t), {}, ValueError, r"take problem\.at\(t\)"),
         (nlse.Problem(GRID, dispersion={2: -0.5}), {}, ValueError, "has no ground state"),
         (nlse.Problem(GRID, dispersion={2: 0.5, 3: 1.0}), {}, ValueError, "has no ground state"),
         (nlse.Problem(GRID), {"norm": 0.0}, ValueError, "norm must be positive and finite, got 0"),
@@ -193,3 +194,13 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(kind, match=message):
         nlse.ground_state(problem, **({"norm": 1.0} | options))
+
+
+def test_gradients_are_refused_not_dropped() -> None:
+    torch = pytest.importorskip("torch")
+    depth = torch.ones(32, dtype=torch.float64, requires_grad=True)
+    problem = nlse.Problem(GRID, potential=depth)
+    with pytest.raises(ValueError, match=r"require gradients \(potential\)"):
+        nlse.ground_state(problem, norm=1.0)
+    with torch.no_grad():
+        assert nlse.ground_state(problem, norm=1.0).residual < 1e-9

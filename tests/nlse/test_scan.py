@@ -176,3 +176,13 @@ def test_what_is_no_scan_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         nlse.scan(problem, psi0, T, parameters)
+
+
+def test_gradients_are_refused_not_dropped() -> None:
+    torch = pytest.importorskip("torch")
+    field = torch.from_numpy(start()).requires_grad_()
+    with pytest.raises(ValueError, match="gives no gradients"):
+        nlse.scan(lambda g: nlse.Problem(GRID, nonlinearity=g), field, T, {"g": [1.0]})
+    with torch.no_grad():
+        found = nlse.scan(lambda g: nlse.Problem(GRID, nonlinearity=g), field, T, {"g": [1.0]})
+    assert found["psi"].shape == (1, 3, 64)

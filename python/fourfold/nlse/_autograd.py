@@ -120,10 +120,8 @@ def _of_leaf(plan: Plan, name: str, sums: Mapping[str, Float64]) -> Float64:
         raise NotImplementedError(
             f"{name} has no gradient, because another factor of the same series is a function"
         )
-    basis = factors[term].basis
-    assert basis is not None
     total = sums[f"{part}_coefficients"].sum(axis=tuple(range(len(plan.batch_shape))))
-    weights = np.einsum("pq,pqm->m", total[pieces], basis())
+    weights = np.einsum("pq,pqm->m", total[pieces], factors[term].basis())
     samples = factors[term].samples
     return weights.reshape(samples.tensor.shape) if samples is not None else weights
 

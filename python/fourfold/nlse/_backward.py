@@ -133,11 +133,15 @@ def differentiate(
 def _error(plan: Plan, failure: StepFailure, after: float, tolerance: float) -> ReconstructionError:
     where = f" of realisation {failure.realisation}" if plan.count > 1 else ""
     if failure.kind == "reconstruction":
+        goes, start, end = (
+            ("running the steps back", after, failure.time)
+            if is_reversible(plan)
+            else ("taking the steps again", failure.time, after)
+        )
         what = (
-            f"running the steps back from t = {after:.6g} misses the state{where} at "
-            f"t = {failure.time:.6g} by {failure.error:.2g} of its norm, more than {tolerance:g}. The "
-            "problem amplifies rounding errors: save more times, each of which is a fresh start, or "
-            "let the steps adapt (rtol), which goes by checkpoints."
+            f"{goes} from t = {start:.6g} misses the state{where} at t = {end:.6g} by "
+            f"{failure.error:.2g} of its norm, more than {tolerance:g}. The problem amplifies rounding "
+            "errors: save more times, each of which is a fresh start."
         )
     else:
         what = f"the steps{where} from t = {failure.time:.6g} could not be taken again"

@@ -54,4 +54,5 @@ def plain(name: str, value: Any) -> tuple[Any, Leaf | None]:
             f"{name} is inside a torch.func transformation or torch.compile, where there is no Problem; "
             "fourfold.nlse.propagate takes tensors alone"
         ) from None
-    return array, Leaf(name, value, value._version) if value.requires_grad else None
+    kept = array.item() if array.ndim == 0 else array
+    return kept, Leaf(name, value, value._version) if value.requires_grad else None

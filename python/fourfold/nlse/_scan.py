@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.errors import BlowUpError, StepSizeError
+from fourfold.nlse._backward import wanted_leaves
 from fourfold.nlse._dataset import import_xarray
 from fourfold.nlse._inputs import check_field
 from fourfold.nlse._problem_arrays import batch_dimensions
@@ -199,6 +200,10 @@ def _point(values: dict[str, Any], problem: _Maker, field: _Maker) -> _Point:
     if not isinstance(made, Problem):
         raise TypeError(f"problem must be or return a Problem, got {type(made).__name__}")
     psi0 = field.make(**{name: values[name] for name in field.names})
+    if wanted_leaves(made, psi0):
+        raise ValueError(
+            "nlse.scan gives no gradients, but tensors require them; call it under torch.no_grad()"
+        )
     try:
         array, _ = check_field(psi0, made.grid.n)
     except (TypeError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -342,6 +343,14 @@ def _given_start(problem: Problem, psi0: Any) -> Complex:
 def _check_problem(problem: Problem) -> _Functional:
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a Problem, got {type(problem).__name__}")
+    if problem.time_dependent:
+        raise ValueError("problem must not depend on time; take problem.at(t)")
+    torch = sys.modules.get("torch")
+    if torch is not None and problem.leaves and torch.is_grad_enabled():
+        raise ValueError(
+            f"problem has tensors that require gradients ({', '.join(problem.leaves)}), but "
+            "ground_state does not differentiate; call it under torch.no_grad()"
+        )
     if problem.batch_shape != ():
         raise ValueError(
             "problem must have one value of each coefficient, got coefficients for realisations of "

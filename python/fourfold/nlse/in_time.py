@@ -33,7 +33,14 @@ class Factor(NamedTuple):
     coefficients: Float  # (pieces, 4)
     span: tuple[float, float]  # where it is defined
     samples: Leaf | None = None  # what the coefficients come from, if it wants gradients
-    basis: Callable[[], Float] | None = None  # coefficients (pieces, 4, m) of each sample alone
+    times: Float | None = None  # of the samples
+    interpolation: str = ""
+
+    def basis(self) -> Float:
+        """The coefficients (pieces, 4, m) of each of the m samples alone, as they are linear in them."""
+        if self.times is None:
+            return np.eye(1, 4).reshape(1, 4, 1)
+        return _pieces(self.times, np.eye(len(self.times)), self.interpolation)
 
 
 class _Term(NamedTuple):
@@ -256,9 +263,7 @@ def _factor(factor: Any, times: Any, interpolation: str) -> Factor:
         if values.ndim:
             raise ValueError("times must be given where factor is an array of samples")
         constant = np.array([[float(values), 0.0, 0.0, 0.0]])
-        return Factor(
-            None, np.zeros(1), constant, everywhere, leaf, lambda: np.eye(1, 4).reshape(1, 4, 1)
-        )
+        return Factor(None, np.zeros(1), constant, everywhere, leaf)
     knots = _real_vector("times", times)
     if knots.ndim != 1 or knots.shape != values.shape or knots.size < 2:
         raise ValueError(
@@ -273,7 +278,8 @@ def _factor(factor: Any, times: Any, interpolation: str) -> Factor:
         _pieces(knots, values, interpolation),
         (float(knots[0]), float(knots[-1])),
         leaf,
-        lambda: _pieces(knots, np.eye(len(knots)), interpolation),
+        knots,
+        interpolation,
     )
 
 

@@ -119,8 +119,6 @@ class Problem:
         kept, leaf = plain(name, value)
         if leaf is not None:
             self._leaves[name] = leaf
-            if kept.ndim == 0:
-                return float(kept)
         return kept
 
     @property
