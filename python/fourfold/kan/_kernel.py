@@ -11,7 +11,7 @@ from fourfold import _core
 from fourfold._threads import get_num_threads
 from fourfold.kan._signature import VARIANTS, check
 
-__all__ = ["backward", "forward"]
+__all__ = ["backward", "forward", "no_kernel_for"]
 
 Tensor = torch.Tensor
 
@@ -21,6 +21,14 @@ _VARIANTS = {name: number for number, name in enumerate(VARIANTS)}
 # What has been checked, by everything that was. A training run has a handful of these.
 _plans: dict[Any, _Plan] = {}
 _MOST_PLANS = 1024
+
+
+def no_kernel_for(device: torch.device) -> NotImplementedError:
+    """What to raise for tensors on such a device."""
+    return NotImplementedError(
+        f"kan.rational has no kernel for tensors on {device}, only for the CPU; "
+        "implementation='torch' runs on any device"
+    )
 
 
 class _Plan:
@@ -33,10 +41,7 @@ class _Plan:
     ) -> None:
         signature = check(x, numerator, denominator, variant, dim)
         if not x.is_cpu:
-            raise NotImplementedError(
-                f"kan.rational has no kernel for tensors on {x.device}, only for the CPU; "
-                "implementation='torch' runs on any device"
-            )
+            raise no_kernel_for(x.device)
         rows, run = _around(x, signature.dim)
         self.call = _core.kan.Rational(
             rows=rows,
