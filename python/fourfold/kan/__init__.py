@@ -6,13 +6,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fourfold.kan.activation import Rational
+    from fourfold.kan.fitting import RationalFit, fit_rational
     from fourfold.kan.functional import rational
+    from fourfold.kan.grkan import GRKANMLP, GRKANLinear
+    from fourfold.kan.kat import KAT, KATBlock
+    from fourfold.kan.replace import rationalize
 
-__all__ = ["rational"]
+__all__ = [
+    "GRKANMLP",
+    "KAT",
+    "GRKANLinear",
+    "KATBlock",
+    "Rational",
+    "RationalFit",
+    "fit_rational",
+    "rational",
+    "rationalize",
+]
 
 # Each name and the module that has it, loaded when it is first asked for.
 _HOMES = {
+    "GRKANLinear": "grkan",
+    "GRKANMLP": "grkan",
+    "KAT": "kat",
+    "KATBlock": "kat",
+    "Rational": "activation",
+    "RationalFit": "fitting",
+    "fit_rational": "fitting",
     "rational": "functional",
+    "rationalize": "replace",
 }
 
 

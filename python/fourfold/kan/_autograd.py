@@ -62,7 +62,5 @@ class RationalBackward(torch.autograd.Function):
         return (*second_derivatives(ctx.saved_tensors, gradients, ctx.variant, ctx.dim), None, None)
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: InDims, *inputs: Any
-    ) -> tuple[Gradients, tuple[int, int, int]]:
+    def vmap(info: Any, in_dims: InDims, *inputs: Any) -> tuple[Gradients, tuple[int, int, int]]:
         return batched_backward(RationalBackward.apply, info.batch_size, in_dims, *inputs)

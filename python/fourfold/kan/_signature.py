@@ -37,9 +37,7 @@ def check(
     if variant not in VARIANTS:
         raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, got {variant!r}")
     if x.dtype not in DTYPES:
-        raise TypeError(
-            f"x: expected float64, float32, bfloat16 or float16, got {_name(x.dtype)}"
-        )
+        raise TypeError(f"x: expected float64, float32, bfloat16 or float16, got {_name(x.dtype)}")
     for name, coefficients in (("numerator", numerator), ("denominator", denominator)):
         if coefficients.dtype not in DTYPES:
             raise TypeError(
@@ -71,9 +69,11 @@ def check_shapes(
     if len(x) == 0:
         raise ValueError("x: expected at least one dimension, got a scalar")
     if not -len(x) <= dim < len(x):
-        raise ValueError(f"dim: expected {-len(x)} to {len(x) - 1} for x of shape {tuple(x)}, got {dim}")
-    m = int(numerator[1]) - 1
-    n = int(denominator[1]) - (1 if variant == "C" else 0)
+        raise ValueError(
+            f"dim: expected {-len(x)} to {len(x) - 1} for x of shape {tuple(x)}, got {dim}"
+        )
+    m = numerator[1] - 1
+    n = denominator[1] - (1 if variant == "C" else 0)
     for name, degree, columns, first in (
         ("numerator", m, numerator[1], "a_0"),
         ("denominator", n, denominator[1], "b_0" if variant == "C" else "b_1"),
@@ -83,22 +83,21 @@ def check_shapes(
                 f"{name}: expected the coefficients from {first} on of a polynomial of degree 0 to "
                 f"{LARGEST_DEGREE}, got {columns} of them"
             )
-    rows = {int(numerator[0]), int(denominator[0])} - {1}
-    if len(rows) > 1 or 0 in rows:
+    # Sizes may be symbols of torch.compile: compared, not converted, so that they stay dynamic.
+    rows_a, rows_b = numerator[0], denominator[0]
+    groups = rows_a if rows_b == 1 else rows_b
+    if groups == 0 or not (rows_a == groups or rows_a == 1):
         raise ValueError(
             "numerator, denominator: expected the same number of groups, or 1, in the first "
-            f"dimension of both, got {numerator[0]} and {denominator[0]}"
+            f"dimension of both, got {rows_a} and {rows_b}"
         )
-    groups = rows.pop() if rows else 1
     dim %= len(x)
     if x[dim] % groups != 0:
         raise ValueError(
             f"x: expected a number of channels that {groups} groups divide, "
             f"got {x[dim]} in dimension {dim} of {tuple(x)}"
         )
-    return Signature(
-        m, n, groups, int(x[dim]), dim, int(numerator[0]) == 1, int(denominator[0]) == 1
-    )
+    return Signature(m, n, groups, x[dim], dim, bool(rows_a == 1), bool(rows_b == 1))
 
 
 def _name(dtype: torch.dtype) -> str:
