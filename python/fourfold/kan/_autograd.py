@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fourfold.kan import _kernel
+from fourfold.kan import _kernel, _ops
 from fourfold.kan._batched import Gradients, InDims, batched_backward, batched_forward
 from fourfold.kan._eager import is_plain
 from fourfold.kan._second import second_derivatives
@@ -15,6 +15,7 @@ from fourfold.kan._second import second_derivatives
 __all__ = ["Rational", "apply"]
 
 Tensor = torch.Tensor
+_is_legacy_batch = torch._C._functorch.is_legacy_batchedtensor
 
 
 class Rational(torch.autograd.Function):
@@ -34,9 +35,13 @@ class Rational(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, numerator, denominator = ctx.saved_tensors
-        # Under create_graph, and in torch.func, the gradients may be differentiated again.
-        direct = not torch.is_grad_enabled() and is_plain(gradient, x, numerator)
-        run = _kernel.backward if direct else RationalBackward.apply
+        run: Callable[..., Gradients]
+        if _is_legacy_batch(gradient):  # is_grads_batched=True: torch slices what its dispatcher sees
+            run = _ops.rational_backward
+        elif not torch.is_grad_enabled() and is_plain(gradient, x, numerator):
+            run = _kernel.backward
+        else:  # Under create_graph, and in torch.func, the gradients may be differentiated again.
+            run = RationalBackward.apply  # type: ignore[assignment]
         return (*run(gradient, x, numerator, denominator, ctx.variant, ctx.dim), None, None)
 
     @staticmethod
