@@ -1,0 +1,191 @@
+"""The one place of `fourfold.kan` that hands addresses of rational functions to C++."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from fourfold import _core
+from fourfold._threads import get_num_threads
+from fourfold.kan._signature import VARIANTS, check
+
+__all__ = ["backward", "forward", "no_kernel_for"]
+
+Tensor = torch.Tensor
+_empty_like = torch.empty_like
+
+_STORAGE = {torch.float64: 0, torch.float32: 1, torch.bfloat16: 2, torch.float16: 3}
+_VARIANTS = {name: number for number, name in enumerate(VARIANTS)}
+
+# What has been checked, by everything that was. A training run has a handful of these.
+_plans: dict[Any, _Plan] = {}
+_MOST_PLANS = 1024
+# So few elements are one work item, whatever the threads.
+_SMALL = 4096
+
+
+def no_kernel_for(device: torch.device) -> NotImplementedError:
+    """What to raise for tensors on such a device."""
+    return NotImplementedError(
+        f"kan.rational has no kernel for tensors on {device}, only for the CPU; "
+        "implementation='torch' runs on any device"
+    )
+
+
+class _Plan:
+    """How tensors of one signature are laid out, and the C++ object that computes on them."""
+
+    __slots__ = (
+        "backward",
+        "compute",
+        "convert_denominator",
+        "convert_numerator",
+        "empty",
+        "forward",
+        "small",
+    )
+
+    def __init__(
+        self, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
+    ) -> None:
+        signature = check(x, numerator, denominator, variant, dim)
+        if not x.is_cpu:
+            raise no_kernel_for(x.device)
+        rows, run = _around(x, signature.dim)
+        call = _core.kan.Rational(
+            rows=rows,
+            groups=signature.groups,
+            run=signature.channels // signature.groups * run,
+            m=signature.m,
+            n=signature.n,
+            shared_numerator=signature.shared_numerator,
+            shared_denominator=signature.shared_denominator,
+            variant=_VARIANTS[variant],
+            storage=_STORAGE[x.dtype],
+        )
+        self.forward, self.backward = call.forward, call.backward
+        self.compute = torch.float64 if x.dtype == torch.float64 else torch.float32
+        self.convert_numerator = numerator.dtype != self.compute
+        self.convert_denominator = denominator.dtype != self.compute
+        self.empty = x.numel() == 0
+        self.small = x.numel() < _SMALL
+
+
+def _around(x: Tensor, dim: int) -> tuple[int, int]:
+    """How many elements lie, in memory, outside and inside the channels of a dense x."""
+    stride = x.stride(dim)
+    inner = [x.shape[d] for d in range(x.dim()) if d != dim and x.stride(d) < stride]
+    # A single channel, or dimensions of size 1, may have any stride.
+    if x.shape[dim] <= 1 or x.numel() == 0:
+        return x.numel() // max(x.shape[dim], 1), 1
+    run = math.prod(inner)
+    return x.numel() // (x.shape[dim] * run), run
+
+
+def _is_dense(x: Tensor) -> bool:
+    """Whether the elements fill a stretch of memory, in any order of the dimensions."""
+    expected = 1
+    for stride, size in sorted(
+        (stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size != 1
+    ):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _dense(x: Tensor) -> Tensor:
+    """X itself, or a copy that has the strides of ``torch.empty_like(x)``."""
+    x = x.resolve_conj().resolve_neg()
+    if x.is_contiguous() or x.numel() == 0 or _is_dense(x):
+        return x
+    return torch.empty_like(x).copy_(x)
+
+
+def _plan(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> _Plan:
+    key: tuple[Any, ...] = (
+        x.shape,
+        x.dtype,
+        numerator.shape,
+        numerator.dtype,
+        denominator.shape,
+        denominator.dtype,
+        variant,
+        dim,
+    )
+    if not x.is_contiguous():
+        key += x.stride()
+    plan = _plans.get(key)
+    if plan is None or not (x.is_cpu and numerator.is_cpu and denominator.is_cpu):
+        plan = _Plan(x, numerator, denominator, variant, dim)
+        if len(_plans) >= _MOST_PLANS:
+            _plans.clear()
+        _plans[key] = plan
+    return plan
+
+
+def _coefficients(given: Tensor, convert: bool, compute: torch.dtype) -> Tensor:
+    if convert:
+        given = given.to(compute)
+    if given.is_neg() or not given.is_contiguous():
+        given = given.resolve_neg().contiguous()
+    return given
+
+
+def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> Tensor:
+    """F(x), with the strides of ``torch.empty_like(x)``."""
+    if x.is_neg() or not x.is_contiguous():
+        x = _dense(x)
+    plan = _plan(x, numerator, denominator, variant, dim)
+    out = _empty_like(x)
+    if plan.empty:
+        return out
+    numerator = _coefficients(numerator, plan.convert_numerator, plan.compute)
+    denominator = _coefficients(denominator, plan.convert_denominator, plan.compute)
+    plan.forward(
+        x.data_ptr(),
+        numerator.data_ptr(),
+        denominator.data_ptr(),
+        out.data_ptr(),
+        1 if plan.small else get_num_threads(),
+    )
+    return out
+
+
+def backward(
+    gradient: Tensor, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x and of the coefficients, for the gradient of F."""
+    if x.is_neg() or not x.is_contiguous():
+        x = _dense(x)
+    plan = _plan(x, numerator, denominator, variant, dim)
+    if gradient.shape != x.shape or gradient.dtype != x.dtype or gradient.device != x.device:
+        raise ValueError(
+            f"gradient: expected {x.dtype} of shape {tuple(x.shape)} on {x.device} like x, "
+            f"got {gradient.dtype} of shape {tuple(gradient.shape)} on {gradient.device}"
+        )
+    x_gradient = _empty_like(x)
+    if plan.empty:
+        return x_gradient, torch.zeros_like(numerator), torch.zeros_like(denominator)
+    if gradient.is_neg() or gradient.stride() != x.stride():
+        gradient = _empty_like(x).copy_(gradient)
+    a = _coefficients(numerator, plan.convert_numerator, plan.compute)
+    b = _coefficients(denominator, plan.convert_denominator, plan.compute)
+    a_gradient, b_gradient = _empty_like(a), _empty_like(b)
+    plan.backward(
+        gradient.data_ptr(),
+        x.data_ptr(),
+        a.data_ptr(),
+        b.data_ptr(),
+        x_gradient.data_ptr(),
+        a_gradient.data_ptr(),
+        b_gradient.data_ptr(),
+        1 if plan.small else get_num_threads(),
+    )
+    if plan.convert_numerator:
+        a_gradient = a_gradient.to(numerator.dtype)
+    if plan.convert_denominator:
+        b_gradient = b_gradient.to(denominator.dtype)
+    return x_gradient, a_gradient, b_gradient
