@@ -1,0 +1,84 @@
+"""The bases as plain torch formulas: what the compiled kernels are tested against and fall back on.
+
+Every function takes ``x`` (..., D) and returns (..., K, D). They differentiate to any order, export,
+and run on any device.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["basis", "chebyshev", "family", "fourier", "spline", "spline_linear"]
+
+# Beyond it every family is 0 even in double precision; cut there, u^2 cannot overflow.
+_FAR_OUT = 60.0
+
+
+def basis(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int) -> Tensor:
+    """Whichever it is; as `fourfold.kan._basis_kernel.basis`."""
+    if function == "chebyshev":
+        return chebyshev(x, functions)
+    if function == "fourier":
+        return fourier(x, functions // 2)
+    return family(x, centre, scale, function)
+
+
+def family(x: Tensor, centre: Tensor, scale: Tensor, function: str) -> Tensor:
+    """``f((x - centre) scale)``, with centre and scale (K, D)."""
+    u = ((x.unsqueeze(-2) - centre) * scale).clamp(-_FAR_OUT, _FAR_OUT)
+    square = u * u
+    if function == "bump":
+        return (1 - square).relu().square()
+    if function == "gaussian":
+        return torch.exp(-square)
+    envelope = torch.exp(-0.5 * square)
+    if function == "mexican_hat":
+        return 2 / (math.sqrt(3) * math.pi**0.25) * (1 - square) * envelope
+    if function == "morlet":
+        return torch.cos(5 * u) * envelope
+    if function == "dog":
+        return -u * envelope
+    raise ValueError(f"function: {function!r} is no family")
+
+
+def chebyshev(x: Tensor, functions: int) -> Tensor:
+    """``T_0(x) .. T_(functions - 1)(x)`` by their recurrence."""
+    planes = [torch.ones_like(x), x]
+    for _ in range(functions - 2):
+        planes.append(2 * x * planes[-1] - planes[-2])
+    return torch.stack(planes[:functions], dim=-2)
+
+
+def fourier(x: Tensor, terms: int) -> Tensor:
+    """``cos(j x)`` for j = 1 .. terms, then ``sin(j x)``."""
+    angle = x.unsqueeze(-2) * torch.arange(1, terms + 1, dtype=x.dtype, device=x.device)[:, None]
+    return torch.cat([angle.cos(), angle.sin()], dim=-2)
+
+
+def spline(x: Tensor, knots: Tensor, table: Tensor, derivative: int = 0) -> Tensor:
+    """B-splines from the table of their polynomials; see csrc/kan/bases.hpp for its layout."""
+    degree = table.shape[-1] - 1
+    intervals = knots.shape[0] - 2 * degree - 1
+    interval = (x.unsqueeze(-2) >= knots).sum(dim=-2)
+    if table.shape[0] == 1:
+        row = table[0, interval]
+    else:
+        row = table[torch.arange(x.shape[-1], device=x.device), interval]
+    origin, inverse_width = row[..., 0, 0], row[..., 0, 1]
+    u = ((x - origin) * inverse_width).unsqueeze(-1)
+    values = torch.zeros_like(row[..., 0, :])
+    for power in range(degree, derivative - 1, -1):
+        values = values * u + row[..., 1 + power, :] * math.perm(power, derivative)
+    values = values * (inverse_width.unsqueeze(-1) ** derivative + 0 * u)
+    first = (interval - 1 - degree).clamp(0, intervals - 1)
+    slots = torch.arange(degree + 1, device=x.device)[:, None]
+    out = x.new_zeros((*x.shape[:-1], intervals + degree, x.shape[-1]))
+    return out.scatter(-2, first.unsqueeze(-2) + slots, values.transpose(-1, -2))
+
+
+def spline_linear(x: Tensor, weight: Tensor, knots: Tensor, table: Tensor) -> Tensor:
+    """``sum over j, d of B_j(x[..., d]) weight[j, d, o]``."""
+    return spline(x, knots, table).flatten(-2) @ weight.flatten(0, 1)
