@@ -10,50 +10,58 @@ using kan::Spline;
 // Features for which intervals and values are kept at hand.
 constexpr std::size_t kBlock = 64;
 
-// Calls f(first feature, count, interval[count]) for the blocks of one row of x.
-template <class T, class F>
-FOURFOLD_INLINE void for_blocks(const Spline<T>& s, int knots, const T* x, F f) {
-    typename IntegerOf<T>::type interval[kBlock];
+// Calls f(feature, to its row of the table, its first function) for every feature of one row of x.
+template <int D, class T, class F>
+FOURFOLD_INLINE void for_features(const Spline<T>& s, const T* x, F f) {
+    Places<T, kBlock> places;
     for (std::size_t d = 0; d < s.features; d += kBlock) {
         const std::size_t left = s.features - d, count = left < kBlock ? left : kBlock;
-        find_intervals(s, knots, d, count, x + d, interval);
-        f(d, count, interval);
+        find_places<D>(s, d, count, x + d, places);
+        for (std::size_t i = 0; i < count; ++i) {
+            f(d + i, row_of_table<D>(s, d + i, places.interval[i]), static_cast<std::size_t>(places.first[i]));
+        }
+    }
+}
+
+template <int D, class T>
+FOURFOLD_INLINE void evaluate_any(const Spline<T>& s, const T* row, const Factors<T>& factors, int derivative, T x,
+                                  T* values) {
+    if (derivative == 0) {
+        evaluate_spline<D>(s, row, x, values);
+    } else {
+        evaluate_derivative<D>(s, row, factors, derivative, x, values);
     }
 }
 
 template <class T, int D>
 void expand(const Spline<T>& s, int derivative, const T* x, T* out, std::size_t rows) {
-    const int k = degree_of<D>(s), knots = s.intervals + 2 * k + 1;
+    const int k = degree_of<D>(s);
     const std::size_t features = s.features, size = features * s.functions();
-    const Factors factors(derivative);
+    const Factors<T> factors(derivative);
     for (std::size_t row = 0; row < rows; ++row, x += features, out += size) {
         for (std::size_t i = 0; i < size; ++i) out[i] = T(0);
-        for_blocks(s, knots, x, [&](std::size_t d, std::size_t count, const auto* interval) {
-            for (std::size_t i = 0; i < count; ++i) {
-                T values[kMaxDegree + 1];
-                evaluate_spline<D>(s, row_of_table<D>(s, d + i, interval[i]), factors, derivative, x[d + i], values);
-                T* const to = out + first_function<D>(s, interval[i]) * features + d + i;
-                for (int r = 0; r <= k; ++r) to[r * features] = values[r];
-            }
+        for_features<D>(s, x, [&](std::size_t d, const T* polynomials, std::size_t first) {
+            T values[kMaxDegree + 1];
+            evaluate_any<D>(s, polynomials, factors, derivative, x[d], values);
+            T* const to = out + first * features + d;
+            for (int r = 0; r <= k; ++r) to[r * features] = values[r];
         });
     }
 }
 
 template <class T, int D>
 void contract(const Spline<T>& s, int derivative, const T* grad, const T* x, T* dx, std::size_t rows) {
-    const int k = degree_of<D>(s), knots = s.intervals + 2 * k + 1;
+    const int k = degree_of<D>(s);
     const std::size_t features = s.features, size = features * s.functions();
-    const Factors factors(derivative);
+    const Factors<T> factors(derivative);
     for (std::size_t row = 0; row < rows; ++row, x += features, dx += features, grad += size) {
-        for_blocks(s, knots, x, [&](std::size_t d, std::size_t count, const auto* interval) {
-            for (std::size_t i = 0; i < count; ++i) {
-                T values[kMaxDegree + 1];
-                evaluate_spline<D>(s, row_of_table<D>(s, d + i, interval[i]), factors, derivative, x[d + i], values);
-                const T* const from = grad + first_function<D>(s, interval[i]) * features + d + i;
-                T sum = T(0);
-                for (int r = 0; r <= k; ++r) sum += values[r] * from[r * features];
-                dx[d + i] = sum;
-            }
+        for_features<D>(s, x, [&](std::size_t d, const T* polynomials, std::size_t first) {
+            T values[kMaxDegree + 1];
+            evaluate_any<D>(s, polynomials, factors, derivative, x[d], values);
+            const T* const from = grad + first * features + d;
+            T sum = T(0);
+            for (int r = 0; r <= k; ++r) sum += values[r] * from[r * features];
+            dx[d] = sum;
         });
     }
 }
@@ -90,12 +98,11 @@ FOURFOLD_INLINE void forward_tile(int k, Strides stride, const T* w, T* y, std::
 template <class T, int D>
 void linear(const Spline<T>& s, std::size_t outputs, const T* x, const T* w, T* y, std::size_t all_rows) {
     constexpr std::size_t V = kWidest<T>;
-    const int k = degree_of<D>(s), knots = s.intervals + 2 * k + 1;
+    const int k = degree_of<D>(s);
     const Strides stride{s.features * outputs, outputs};
-    const Factors factors(0);
     std::size_t at[kRows * kForwardFeatures];
     T values[kRows * kForwardFeatures * (kMaxDegree + 1)];
-    typename IntegerOf<T>::type interval[kForwardFeatures];
+    Places<T, kForwardFeatures> places;
     for (std::size_t i = 0; i < all_rows * outputs; ++i) y[i] = T(0);
     for (std::size_t begin = 0; begin < all_rows; begin += kRows) {
         const std::size_t rows = all_rows - begin < kRows ? all_rows - begin : kRows;
@@ -103,12 +110,12 @@ void linear(const Spline<T>& s, std::size_t outputs, const T* x, const T* w, T* 
             const std::size_t left = s.features - d, count = left < kForwardFeatures ? left : kForwardFeatures;
             for (std::size_t row = 0; row < rows; ++row) {
                 const T* const from = x + (begin + row) * s.features + d;
-                find_intervals(s, knots, d, count, from, interval);
+                find_places<D>(s, d, count, from, places);
                 for (std::size_t i = 0; i < count; ++i) {
                     const std::size_t n = row * kForwardFeatures + i;
-                    evaluate_spline<D>(s, row_of_table<D>(s, d + i, interval[i]), factors, 0, from[i],
+                    evaluate_spline<D>(s, row_of_table<D>(s, d + i, places.interval[i]), from[i],
                                        values + n * (kMaxDegree + 1));
-                    at[n] = first_function<D>(s, interval[i]) * stride.function + (d + i) * stride.feature;
+                    at[n] = places.first[i] * stride.function + (d + i) * stride.feature;
                 }
             }
             T* const to = y + begin * outputs;
@@ -124,16 +131,17 @@ void linear(const Spline<T>& s, std::size_t outputs, const T* x, const T* w, T* 
     }
 }
 
-template <class T, class Vec>
-FOURFOLD_INLINE T sum_of_lanes(Vec v) {
-    if constexpr (sizeof(Vec) == sizeof(T)) {
+// By halves.
+template <class T, int V>
+FOURFOLD_INLINE T sum_of_lanes(Lanes<T, V> v) {
+    if constexpr (V == 1) {
         return v;
     } else {
-        T lanes[sizeof(Vec) / sizeof(T)];
-        store(lanes, v);
-        T sum = lanes[0];
-        for (std::size_t i = 1; i < sizeof(Vec) / sizeof(T); ++i) sum += lanes[i];
-        return sum;
+        struct Halves {
+            Lanes<T, V / 2> low, high;
+        };
+        const Halves halves = same_bits<Halves>(v);
+        return sum_of_lanes<T, V / 2>(halves.low + halves.high);
     }
 }
 
@@ -144,7 +152,7 @@ constexpr std::size_t kBackwardFeatures = 8;
 template <class Vec, int Tiles, bool WantsX, class T>
 FOURFOLD_INLINE void backward_tile(int k, Strides stride, const T* w, const T* grad, T* dw, T* dx, std::size_t rows,
                                    std::size_t count, const std::size_t* at, const T* values, const T* slopes) {
-    constexpr std::size_t V = sizeof(Vec) / sizeof(T);
+    constexpr int V = sizeof(Vec) / sizeof(T);
     for (std::size_t row = 0; row < rows; ++row) {
         const T* const from = grad + row * stride.feature;
         Vec g[Tiles];
@@ -164,7 +172,7 @@ FOURFOLD_INLINE void backward_tile(int k, Strides stride, const T* w, const T* g
             if constexpr (WantsX) {
                 Vec sum = g[0] * inner[0];
                 for (int v = 1; v < Tiles; ++v) sum += g[v] * inner[v];
-                dx[n] += sum_of_lanes<T>(sum);
+                dx[n] += sum_of_lanes<T, V>(sum);
             }
         }
     }
@@ -174,12 +182,12 @@ template <class T, int D, bool WantsX>
 void backward(const Spline<T>& s, std::size_t outputs, const T* all_grad, const T* x, const T* w, T* dx, T* dw,
               std::size_t all_rows, std::size_t first, std::size_t count) {
     constexpr std::size_t V = kWidest<T>;
-    const int k = degree_of<D>(s), knots = s.intervals + 2 * k + 1;
+    const int k = degree_of<D>(s);
     const Strides stride{s.features * outputs, outputs};
     std::size_t at[kRows * kBackwardFeatures];
     T values[kRows * kBackwardFeatures * (kMaxDegree + 1)], slopes[kRows * kBackwardFeatures * (kMaxDegree + 1)];
     T dx_of_block[kRows * kBackwardFeatures];
-    typename IntegerOf<T>::type interval[kBackwardFeatures];
+    Places<T, kBackwardFeatures> places;
     for (int j = 0; j < s.functions(); ++j) {
         T* const to = dw + j * stride.function + first * outputs;
         for (std::size_t i = 0; i < count * outputs; ++i) to[i] = T(0);
@@ -188,12 +196,12 @@ void backward(const Spline<T>& s, std::size_t outputs, const T* all_grad, const 
         const std::size_t rows = all_rows - begin < kRows ? all_rows - begin : kRows;
         for (std::size_t row = 0; row < rows; ++row) {
             const T* const from = x + (begin + row) * s.features + first;
-            find_intervals(s, knots, first, count, from, interval);
+            find_places<D>(s, first, count, from, places);
             for (std::size_t i = 0; i < count; ++i) {
                 const std::size_t n = row * kBackwardFeatures + i;
-                evaluate_both<D>(s, row_of_table<D>(s, first + i, interval[i]), from[i], values + n * (kMaxDegree + 1),
-                                 slopes + n * (kMaxDegree + 1));
-                at[n] = first_function<D>(s, interval[i]) * stride.function + (first + i) * stride.feature;
+                evaluate_both<D>(s, row_of_table<D>(s, first + i, places.interval[i]), from[i],
+                                 values + n * (kMaxDegree + 1), slopes + n * (kMaxDegree + 1));
+                at[n] = places.first[i] * stride.function + (first + i) * stride.feature;
                 dx_of_block[n] = T(0);
             }
         }
