@@ -15,6 +15,7 @@ __all__ = [
     "MissingExtraError",
     "OrderWarning",
     "StepSizeError",
+    "TrainingError",
 ]
 
 
@@ -114,3 +115,7 @@ class DamagedFileError(FourfoldError, OSError):
 
 class OrderWarning(UserWarning):
     """A method converges with a lower order on this problem than its name says."""
+
+
+class TrainingError(FourfoldError, ArithmeticError):
+    """Training stopped because the loss was no longer finite."""

@@ -13,10 +13,10 @@ from fourfold.kan.bases import BSpline, make_basis
 from fourfold.kan.bases._basis import Basis, check_positive
 from fourfold.kan._refit import adapted_knots, fit_weights, refined_knots
 
-__all__ = ["KANLinear"]
+__all__ = ["KANLinear", "activate", "base_activation", "mean_power", "normal_quantiles"]
 
 # What the basis branch begins with, of a variance of 1, where there is a residual branch beside it.
-_BASIS_SHARE = 0.01
+BASIS_SHARE = 0.01
 _ACTIVATIONS = ("silu", "gelu", "relu", "tanh", "identity")
 
 
@@ -75,9 +75,7 @@ class KANLinear(nn.Module):
         self.in_features = in_features
         self.out_features = out_features
         self.basis = make_basis(basis, in_features, options)
-        self.base = self.basis.default_base if base == "default" else base
-        if self.base is not None and self.base not in _ACTIVATIONS:
-            raise ValueError(f"base: expected one of {_ACTIVATIONS} or None, got {base!r}")
+        self.base = base_activation(base, self.basis)
         self.weight = nn.Parameter(torch.empty(self.basis.functions, in_features, out_features))
         self.base_weight = (
             nn.Parameter(torch.empty(out_features, in_features)) if self.base else None
@@ -88,21 +86,27 @@ class KANLinear(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw all weights anew; the basis keeps its own parameters."""
-        z = _normal_quantiles(self.weight).expand(-1, self.in_features)
-        power = self.basis.formula(z).square().mean(dim=0).sum()
-        share = 1.0 if self.base_weight is None else _BASIS_SHARE
-        self.weight.normal_().mul_((share / power).sqrt())
+        z = normal_quantiles(self.weight).expand(-1, self.in_features)
+        share = 1.0 if self.base_weight is None else BASIS_SHARE
+        self.weight.normal_().mul_((share / mean_power(self.basis.formula(z))).sqrt())
         if self.base_weight is not None:
-            power = _activate(self.base, z).square().mean(dim=0).sum()
+            power = mean_power(activate(self.base, z))
             self.base_weight.normal_().mul_(((1 - share) / power).sqrt())
         if self.bias is not None:
             self.bias.zero_()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``y`` (..., out_features) of ``x`` (..., in_features)."""
-        y = self.basis.linear(x, self.weight)
-        if self.base_weight is not None:
-            return y + F.linear(_activate(self.base, x), self.base_weight, self.bias)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``y`` (..., out_features) of ``x`` (..., in_features).
+
+        A `mask` (in_features, out_features) multiplies the edges' functions.
+        """
+        weight, base_weight = self.weight, self.base_weight
+        if mask is not None:
+            weight = weight * mask
+            base_weight = None if base_weight is None else base_weight * mask.T
+        y = self.basis.linear(x, weight)
+        if base_weight is not None:
+            return y + F.linear(activate(self.base, x), base_weight, self.bias)
         return y if self.bias is None else y + self.bias
 
     def edges(self, x: Tensor) -> Tensor:
@@ -126,7 +130,7 @@ class KANLinear(nn.Module):
         self._require_separable("edges")
         y = torch.einsum("...kd,kdo->...do", self.basis(x), self.weight)
         if self.base_weight is not None:
-            y = y + _activate(self.base, x).unsqueeze(-1) * self.base_weight.T
+            y = y + activate(self.base, x).unsqueeze(-1) * self.base_weight.T
         return y
 
     @torch.no_grad()
@@ -211,14 +215,28 @@ class KANLinear(nn.Module):
         )
 
 
-def _activate(name: str | None, x: Tensor) -> Tensor:
+def base_activation(base: str | None, basis: Basis) -> str | None:
+    """The residual branch's activation that the argument `base` means with this basis."""
+    name = basis.default_base if base == "default" else base
+    if name is not None and name not in _ACTIVATIONS:
+        raise ValueError(f"base: expected one of {_ACTIVATIONS} or None, got {base!r}")
+    return name
+
+
+def activate(name: str | None, x: Tensor) -> Tensor:
+    """The residual branch's activation."""
     if name == "identity":
         return x
     value: Tensor = getattr(torch if name == "tanh" else F, str(name))(x)
     return value
 
 
-def _normal_quantiles(like: Tensor, count: int = 32) -> Tensor:
+def mean_power(values: Tensor) -> Tensor:
+    """The sum over all functions and features of the mean square over the first dimension."""
+    return values.square().mean(dim=0).sum()
+
+
+def normal_quantiles(like: Tensor, count: int = 32) -> Tensor:
     """Points (count, 1) whose mean squares under a function are those of N(0, 1), about."""
     share = (torch.arange(count, dtype=torch.float64, device=like.device) + 0.5) / count
     points = math.sqrt(2) * torch.erfinv(2 * share - 1)
