@@ -9,6 +9,7 @@ from fourfold.kan.bases.af import AF
 from fourfold.kan.bases.bspline import BSpline
 from fourfold.kan.bases.chebyshev import Chebyshev
 from fourfold.kan.bases.fourier import Fourier
+from fourfold.kan.bases.rational import RationalBasis
 from fourfold.kan.bases.rbf import RBF
 from fourfold.kan.bases.relu import ReLU
 from fourfold.kan.bases.wavelet import Wavelet
@@ -21,6 +22,7 @@ __all__ = [
     "Basis",
     "Chebyshev",
     "Fourier",
+    "RationalBasis",
     "ReLU",
     "Wavelet",
     "make_basis",
@@ -34,6 +36,7 @@ BASES: dict[str, type[Basis]] = {
     "fourier": Fourier,
     "wavelet": Wavelet,
     "relu": ReLU,
+    "rational": RationalBasis,
     "af": AF,
 }
 

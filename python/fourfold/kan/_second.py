@@ -1,0 +1,32 @@
+"""The derivatives of the backward pass, by torch from the plain formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from fourfold.kan._twin import twin
+
+__all__ = ["second_derivatives"]
+
+Tensor = torch.Tensor
+
+
+def second_derivatives(
+    inputs: Sequence[Tensor], gradients: Sequence[Tensor | None], variant: str, dim: int
+) -> tuple[Tensor, ...]:
+    """The gradients of (gradient, x, numerator, denominator), given those of the three results."""
+
+    def first(gradient: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+        pull: Callable[[Tensor], tuple[Tensor, ...]]
+        _, pull = torch.func.vjp(lambda *z: twin(*z, variant, dim), *given)
+        return pull(gradient)
+
+    values, pull = torch.func.vjp(first, *inputs)
+    filled = tuple(
+        torch.zeros_like(value) if gradient is None else gradient
+        for gradient, value in zip(gradients, values, strict=True)
+    )
+    result: tuple[Tensor, ...] = pull(filled)
+    return result
