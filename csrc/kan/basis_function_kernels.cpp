@@ -101,28 +101,32 @@ void contract_chebyshev(const Basis<T>& b, const T* grad, const T* x, T* dx, T*,
     }
 }
 
-// Beyond the range of the vector version the C library's.
+// Lanes beyond the range of the vector version get the C library's; the others keep theirs, so that an element's
+// result does not depend on its neighbours.
 template <class T>
 FOURFOLD_INLINE void cosine_and_sine(Lanes<T, kWidest<T>> x, Lanes<T, kWidest<T>>& c, Lanes<T, kWidest<T>>& s) {
     constexpr int V = kWidest<T>;
     using Vec = Lanes<T, V>;
+    constexpr T limit = SinCosConstants<T>::limit;
     Vec cosine_minus_1;
     sincos<T, V>(x, Vec{}, cosine_minus_1, s);
     c = T(1) + cosine_minus_1;
     T lanes[V];
     store(lanes, x);
-    bool far = false;
-    for (int i = 0; i < V; ++i)
-        far |= !(lanes[i] <= SinCosConstants<T>::limit && lanes[i] >= -SinCosConstants<T>::limit);
-    if (far) {
-        T cosines[V], sines[V];
-        for (int i = 0; i < V; ++i) {
+    int far = 0;
+    for (int i = 0; i < V; ++i) far |= lanes[i] > limit || lanes[i] < -limit;
+    if (far == 0) return;
+    T cosines[V], sines[V];
+    store(cosines, c);
+    store(sines, s);
+    for (int i = 0; i < V; ++i) {
+        if (lanes[i] > limit || lanes[i] < -limit) {
             cosines[i] = static_cast<T>(::cos(static_cast<double>(lanes[i])));
             sines[i] = static_cast<T>(::sin(static_cast<double>(lanes[i])));
         }
-        c = load<Vec>(cosines);
-        s = load<Vec>(sines);
     }
+    c = load<Vec>(cosines);
+    s = load<Vec>(sines);
 }
 
 // cos(j x), j = 1 .. functions / 2, then sin(j x): turned by x once more each time.

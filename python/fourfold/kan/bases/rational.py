@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor
 
 from fourfold.kan.activation import Rational
 from fourfold.kan.bases._basis import Basis, Implementation
 from fourfold.kan.fitting import RationalFit
-from fourfold.kan.functional import Variant
+from fourfold.kan.functional import Variant, rational
 
 __all__ = ["RationalBasis"]
 
@@ -47,9 +48,18 @@ class RationalBasis(Basis):
         self.function = Rational(in_features, groups, degree, variant, init)
 
     def formula(self, x: Tensor) -> Tensor:
-        self.function.implementation = "torch"
-        return self.function(x).unsqueeze(-2)
+        return self._evaluate(x, "torch")
 
     def compiled(self, x: Tensor) -> Tensor:
-        self.function.implementation = "kernel"
-        return self.function(x).unsqueeze(-2)
+        return self._evaluate(x, "kernel")
+
+    def _evaluate(self, x: Tensor, implementation: Literal["kernel", "torch"]) -> Tensor:
+        function = self.function
+        values = rational(
+            x,
+            function.weight_numerator,
+            function.weight_denominator,
+            variant=function.variant,
+            implementation=implementation,
+        )
+        return values.unsqueeze(-2)
