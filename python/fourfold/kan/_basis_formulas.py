@@ -11,7 +11,15 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["basis", "chebyshev", "family", "fourier", "spline", "spline_linear"]
+__all__ = [
+    "basis",
+    "basis_gradients",
+    "chebyshev",
+    "family",
+    "fourier",
+    "spline",
+    "spline_linear",
+]
 
 # Beyond it every family is 0 even in double precision; cut there, u^2 cannot overflow.
 _FAR_OUT = 60.0
@@ -56,6 +64,51 @@ def fourier(x: Tensor, terms: int) -> Tensor:
     """``cos(j x)`` for j = 1 .. terms, then ``sin(j x)``."""
     angle = x.unsqueeze(-2) * torch.arange(1, terms + 1, dtype=x.dtype, device=x.device)[:, None]
     return torch.cat([angle.cos(), angle.sin()], dim=-2)
+
+
+def basis_gradients(
+    grad: Tensor, x: Tensor, centre: Tensor, scale: Tensor, function: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, centre and scale for the gradient ``grad`` (..., K, D) of `basis`."""
+    if function == "chebyshev":
+        return (grad * _chebyshev_slopes(x, grad.shape[-2])).sum(dim=-2), centre, scale
+    if function == "fourier":
+        return (grad * _fourier_slopes(x, grad.shape[-2] // 2)).sum(dim=-2), centre, scale
+    distance = x.unsqueeze(-2) - centre
+    inner = grad * _family_slopes((distance * scale).clamp(-_FAR_OUT, _FAR_OUT), function)
+    along = inner * scale
+    leading = tuple(range(grad.dim() - 2))
+    if not leading:
+        return along.sum(dim=-2), -along, inner * distance
+    return along.sum(dim=-2), -along.sum(dim=leading), (inner * distance).sum(dim=leading)
+
+
+def _chebyshev_slopes(x: Tensor, functions: int) -> Tensor:
+    """``j U_(j-1)(x)``."""
+    planes = [torch.zeros_like(x), torch.ones_like(x)]
+    for _ in range(functions - 2):
+        planes.append(2 * x * planes[-1] - planes[-2])
+    return torch.stack([j * plane for j, plane in enumerate(planes[:functions])], dim=-2)
+
+
+def _fourier_slopes(x: Tensor, terms: int) -> Tensor:
+    j = torch.arange(1, terms + 1, dtype=x.dtype, device=x.device)[:, None]
+    angle = x.unsqueeze(-2) * j
+    return torch.cat([-j * angle.sin(), j * angle.cos()], dim=-2)
+
+
+def _family_slopes(u: Tensor, function: str) -> Tensor:
+    square = u * u
+    if function == "bump":
+        return -4 * u * (1 - square).relu()
+    if function == "gaussian":
+        return -2 * u * torch.exp(-square)
+    envelope = torch.exp(-0.5 * square)
+    if function == "mexican_hat":
+        return 2 / (math.sqrt(3) * math.pi**0.25) * u * (square - 3) * envelope
+    if function == "morlet":
+        return -(5 * torch.sin(5 * u) + u * torch.cos(5 * u)) * envelope
+    return (square - 1) * envelope
 
 
 def spline(x: Tensor, knots: Tensor, table: Tensor, derivative: int = 0) -> Tensor:

@@ -1,11 +1,14 @@
-"""The bases as torch operators, ``torch.ops.fourfold.kan_*``.
+"""The bases as torch operators, ``torch.ops.fourfold.kan_*``, and as functions for eager calls.
 
+Compilers, exporters and tracers see the operators. Eager calls and ``torch.func``, which cannot
+transform the derivative of a registered operator, take an `torch.autograd.Function` of the same parts.
 Backward runs the compiled kernels; where its own derivative may be asked for (``create_graph``), it
 is written with operations that differentiate further.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +16,7 @@ from torch import Tensor
 
 from fourfold.kan import _basis_formulas as formulas
 from fourfold.kan import _basis_kernel as kernel
+from fourfold.kan._eager import is_plain
 
 __all__ = ["basis", "spline", "spline_linear"]
 
@@ -38,24 +42,6 @@ _IMPLEMENTATIONS = {
 for _name, _schema in _SCHEMAS.items():
     torch.library.define(f"fourfold::{_name}", _schema)
     torch.library.impl(f"fourfold::{_name}", "CPU")(_IMPLEMENTATIONS[_name])
-
-
-def basis(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int) -> Tensor:
-    """Compiled twin of `fourfold.kan._basis_formulas.basis`."""
-    result: Tensor = torch.ops.fourfold.kan_basis(x, centre, scale, function, functions)
-    return result
-
-
-def spline(x: Tensor, knots: Tensor, table: Tensor, derivative: int = 0) -> Tensor:
-    """Compiled twin of `fourfold.kan._basis_formulas.spline`."""
-    result: Tensor = torch.ops.fourfold.kan_spline(x, knots, table, derivative)
-    return result
-
-
-def spline_linear(x: Tensor, weight: Tensor, knots: Tensor, table: Tensor) -> Tensor:
-    """Compiled twin of `fourfold.kan._basis_formulas.spline_linear`."""
-    result: Tensor = torch.ops.fourfold.kan_spline_linear(x, weight, knots, table)
-    return result
 
 
 # Shapes of the results, for tracing.
@@ -109,11 +95,7 @@ def _basis_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     x, centre, scale = ctx.saved_tensors
     needed = ctx.needs_input_grad[:3]
     if torch.is_grad_enabled():
-
-        def formula(*moved: Tensor) -> Tensor:
-            return formulas.basis(*moved, ctx.function, ctx.functions)
-
-        gradients = torch.func.vjp(formula, x, centre, scale)[1](grad)
+        gradients = formulas.basis_gradients(grad, x, centre, scale, ctx.function)
     else:
         gradients = torch.ops.fourfold.kan_basis_backward(
             grad, x, centre, scale, ctx.function, needed[1] or needed[2]
@@ -168,95 +150,118 @@ torch.library.register_autograd(
 )
 
 
-# vmap. Leading dimensions are free, so a mapped x alone is one call; anything else is the formula,
-# mapped.
+# vmap. Leading dimensions are free, so a mapped x alone is one call; else it is a call for each.
 
 
-def _in_front(tensor: Tensor, dim: int) -> Tensor:
-    return tensor.movedim(dim, 0)
+def _one_by_one(operator: str, info: Any, in_dims: Any, arguments: tuple[Any, ...]) -> Any:
+    call = getattr(torch.ops.fourfold, operator)
+    results = [
+        call(
+            *(
+                a if dim is None else a.select(dim, i)
+                for a, dim in zip(arguments, in_dims, strict=True)
+            )
+        )
+        for i in range(info.batch_size)
+    ]
+    if isinstance(results[0], Tensor):
+        return torch.stack(results), 0
+    return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
 
 
-@torch.library.register_vmap("fourfold::kan_basis")
-def _(
-    info: Any, in_dims: Any, x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int
+def _only_first_mapped(in_dims: Any) -> bool:
+    return in_dims[0] is not None and all(dim is None for dim in in_dims[1:])
+
+
+def _forward_rule(name: str) -> Any:
+    def rule(info: Any, in_dims: Any, x: Tensor, *rest: Any) -> Any:
+        if _only_first_mapped(in_dims):
+            return getattr(torch.ops.fourfold, name)(x.movedim(in_dims[0], 0), *rest), 0
+        return _one_by_one(name, info, in_dims, (x, *rest))
+
+    return rule
+
+
+def _backward_rule(name: str) -> Any:
+    def rule(info: Any, in_dims: Any, *arguments: Any) -> Any:
+        return _one_by_one(name, info, in_dims, arguments)
+
+    return rule
+
+
+for _name in _SCHEMAS:
+    _rule = _backward_rule(_name) if _name.endswith("_backward") else _forward_rule(_name)
+    torch.library.register_vmap(f"fourfold::{_name}")(_rule)
+
+
+# Eager calls.
+
+
+class _Basis(torch.autograd.Function):
+    forward = staticmethod(kernel.basis)
+    setup_context = staticmethod(_basis_context)
+    backward = staticmethod(_basis_gradient)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, *rest: Any) -> tuple[Tensor, int]:
+        return _function_vmap(basis, info, in_dims, (x, *rest))
+
+
+class _Spline(torch.autograd.Function):
+    forward = staticmethod(kernel.spline)
+    setup_context = staticmethod(_spline_context)
+    backward = staticmethod(_spline_gradient)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, *rest: Any) -> tuple[Tensor, int]:
+        return _function_vmap(spline, info, in_dims, (x, *rest))
+
+
+class _SplineLinear(torch.autograd.Function):
+    forward = staticmethod(kernel.spline_linear)
+    setup_context = staticmethod(_linear_context)
+    backward = staticmethod(_linear_gradient)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, *rest: Any) -> tuple[Tensor, int]:
+        return _function_vmap(spline_linear, info, in_dims, (x, *rest))
+
+
+def _function_vmap(
+    call: Callable[..., Tensor], info: Any, in_dims: Any, arguments: tuple[Any, ...]
 ) -> tuple[Tensor, int]:
-    if in_dims[1] is None and in_dims[2] is None:
-        return basis(_in_front(x, in_dims[0]), centre, scale, function, functions), 0
-    mapped = torch.vmap(
-        lambda *moved: formulas.basis(*moved, function, functions), in_dims=tuple(in_dims[:3])
+    if _only_first_mapped(in_dims):
+        return call(arguments[0].movedim(in_dims[0], 0), *arguments[1:]), 0
+    each = (
+        [a if dim is None else a.select(dim, i) for a, dim in zip(arguments, in_dims, strict=True)]
+        for i in range(info.batch_size)
     )
-    return mapped(x, centre, scale), 0
+    return torch.stack([call(*one) for one in each]), 0
 
 
-@torch.library.register_vmap("fourfold::kan_spline")
-def _(
-    info: Any, in_dims: Any, x: Tensor, knots: Tensor, table: Tensor, derivative: int
-) -> tuple[Tensor, int]:
-    if in_dims[1] is None and in_dims[2] is None:
-        return spline(_in_front(x, in_dims[0]), knots, table, derivative), 0
-    mapped = torch.vmap(
-        lambda *moved: formulas.spline(*moved, derivative), in_dims=tuple(in_dims[:3])
-    )
-    return mapped(x, knots, table), 0
+def _eager(*tensors: Tensor) -> bool:
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._functorch.peek_interpreter_stack() is not None or is_plain(*tensors)
 
 
-@torch.library.register_vmap("fourfold::kan_spline_linear")
-def _(
-    info: Any, in_dims: Any, x: Tensor, weight: Tensor, knots: Tensor, table: Tensor
-) -> tuple[Tensor, int]:
-    if in_dims[1:] == (None, None, None):
-        return spline_linear(_in_front(x, in_dims[0]), weight, knots, table), 0
-    return torch.vmap(formulas.spline_linear, in_dims=in_dims)(x, weight, knots, table), 0
+def basis(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int) -> Tensor:
+    """Compiled twin of `fourfold.kan._basis_formulas.basis`."""
+    call = _Basis.apply if _eager(x, centre, scale) else torch.ops.fourfold.kan_basis
+    result: Tensor = call(x, centre, scale, function, functions)
+    return result
 
 
-@torch.library.register_vmap("fourfold::kan_basis_backward")
-def _(
-    info: Any,
-    in_dims: Any,
-    grad: Tensor,
-    x: Tensor,
-    centre: Tensor,
-    scale: Tensor,
-    function: str,
-    wanted: bool,
-) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[int, int, int]]:
-    def gradients(g: Tensor, *moved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        def formula(*again: Tensor) -> Tensor:
-            return formulas.basis(*again, function, g.shape[-2])
-
-        dx, dcentre, dscale = torch.func.vjp(formula, *moved)[1](g)
-        return (dx, dcentre, dscale) if wanted else (dx, x.new_empty(0), x.new_empty(0))
-
-    mapped = torch.vmap(gradients, in_dims=tuple(in_dims[:4]))
-    return mapped(grad, x, centre, scale), (0, 0, 0)
+def spline(x: Tensor, knots: Tensor, table: Tensor, derivative: int = 0) -> Tensor:
+    """Compiled twin of `fourfold.kan._basis_formulas.spline`."""
+    call = _Spline.apply if _eager(x, knots, table) else torch.ops.fourfold.kan_spline
+    result: Tensor = call(x, knots, table, derivative)
+    return result
 
 
-@torch.library.register_vmap("fourfold::kan_spline_backward")
-def _(
-    info: Any, in_dims: Any, grad: Tensor, x: Tensor, knots: Tensor, table: Tensor, derivative: int
-) -> tuple[Tensor, int]:
-    def gradient(g: Tensor, *moved: Tensor) -> Tensor:
-        return (g * formulas.spline(*moved, derivative)).sum(dim=-2)
-
-    return torch.vmap(gradient, in_dims=tuple(in_dims[:4]))(grad, x, knots, table), 0
-
-
-@torch.library.register_vmap("fourfold::kan_spline_linear_backward")
-def _(
-    info: Any,
-    in_dims: Any,
-    grad: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    knots: Tensor,
-    table: Tensor,
-    wants_x: bool,
-) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-    def gradients(g: Tensor, a: Tensor, w: Tensor, *grid: Tensor) -> tuple[Tensor, Tensor]:
-        values, slopes = formulas.spline(a, *grid), formulas.spline(a, *grid, 1)
-        dweight = torch.einsum("...kd,...o->kdo", values, g)
-        if not wants_x:
-            return a.new_empty(0), dweight
-        return (slopes * torch.einsum("...o,kdo->...kd", g, w)).sum(dim=-2), dweight
-
-    return torch.vmap(gradients, in_dims=tuple(in_dims[:5]))(grad, x, weight, knots, table), (0, 0)
+def spline_linear(x: Tensor, weight: Tensor, knots: Tensor, table: Tensor) -> Tensor:
+    """Compiled twin of `fourfold.kan._basis_formulas.spline_linear`."""
+    plain = _eager(x, weight, knots, table)
+    call = _SplineLinear.apply if plain else torch.ops.fourfold.kan_spline_linear
+    result: Tensor = call(x, weight, knots, table)
+    return result

@@ -105,7 +105,7 @@ class BSpline(Basis):
         """As `Basis.linear`, in one pass that leaves out the functions that are 0."""
         # autocast wants the product in its own dtype: then it is torch's.
         fused = self.compiles(x) and x.dtype == weight.dtype == self._table.dtype
-        if not fused or torch.is_autocast_enabled(x.device.type):
+        if not fused or (x.is_cpu and torch.is_autocast_enabled("cpu")):
             return super().linear(x, weight)
         self.check(x)
         return ops.spline_linear(x, weight, self._working_knots, self._table)
