@@ -85,7 +85,7 @@ class KANConv2d(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw all weights anew, for outputs of variance 1 as `KANLinear`; the basis stays."""
-        z = normal_quantiles(self.weight).expand(-1, self.in_channels)
+        z = normal_quantiles(self.weight, self.in_channels)
         taps = self.kernel_size[0] * self.kernel_size[1]
         share = 1.0 if self.base_weight is None else BASIS_SHARE
         self.weight.normal_().mul_((share / (taps * mean_power(self.basis.formula(z)))).sqrt())

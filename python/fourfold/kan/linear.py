@@ -86,7 +86,7 @@ class KANLinear(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw all weights anew; the basis keeps its own parameters."""
-        z = normal_quantiles(self.weight).expand(-1, self.in_features)
+        z = normal_quantiles(self.weight, self.in_features)
         share = 1.0 if self.base_weight is None else BASIS_SHARE
         self.weight.normal_().mul_((share / mean_power(self.basis.formula(z))).sqrt())
         if self.base_weight is not None:
@@ -159,7 +159,7 @@ class KANLinear(nn.Module):
         self._replace_spline(spline, knots, x)
 
     @torch.no_grad()
-    def update_grid(self, x: Tensor, *, uniform: float = 0.02, margin: float = 0.01) -> None:
+    def update_grid(self, x: Tensor, *, uniform: float = 1.0, margin: float = 0.01) -> None:
         """Move the knots of every feature to where its inputs are, and refit the weights.
 
         Parameters
@@ -236,8 +236,14 @@ def mean_power(values: Tensor) -> Tensor:
     return values.square().mean(dim=0).sum()
 
 
-def normal_quantiles(like: Tensor, count: int = 32) -> Tensor:
-    """Points (count, 1) whose mean squares under a function are those of N(0, 1), about."""
+def normal_quantiles(like: Tensor, features: int, count: int = 32) -> Tensor:
+    """Points (count, features) with the mean squares of N(0, 1) under a function, about.
+
+    Every column holds the same points, each in another order: some bases look at a whole row.
+    """
     share = (torch.arange(count, dtype=torch.float64, device=like.device) + 0.5) / count
     points = math.sqrt(2) * torch.erfinv(2 * share - 1)
-    return (points / points.square().mean().sqrt()).to(like.dtype)[:, None]
+    points = (points / points.square().mean().sqrt()).to(like.dtype)
+    row = torch.arange(count, device=like.device)[:, None]
+    column = torch.arange(features, device=like.device)
+    return points[(row + 7 * column) % count]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["KAN"]
 
 _ITERATIONS = 20  # of LBFGS in a step, as torch counts them
+_MEMORY = 100  # gradients it remembers: more than networks of this kind have directions that matter
 
 
 class KAN(nn.Module):
@@ -188,7 +189,7 @@ class KAN(nn.Module):
         return torch.optim.LBFGS(
             [p for p in self.parameters() if p.requires_grad],
             max_iter=_ITERATIONS,
-            history_size=10,
+            history_size=_MEMORY,
             line_search_fn="strong_wolfe",
             tolerance_grad=1e-32,
             tolerance_change=1e-32,
@@ -215,7 +216,7 @@ class KAN(nn.Module):
             x = following
 
     @torch.no_grad()
-    def update_grid(self, x: Tensor, *, uniform: float = 0.02, margin: float = 0.01) -> None:
+    def update_grid(self, x: Tensor, *, uniform: float = 1.0, margin: float = 0.01) -> None:
         """`KANLinear.update_grid` in every layer, from the network's input x (n, widths[0])."""
         for index, layer in enumerate(self.layers):
             following = self._layer(index, x)

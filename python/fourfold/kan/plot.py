@@ -172,4 +172,13 @@ def _draw_edge(
     for side in ax.spines.values():
         side.set(linewidth=0.6, alpha=alpha)
     if (key := f"{layer}_{i}_{o}") in model.fixed:
-        ax.set_title(model.fixed[key].name, fontsize=_SMALL, color=COLOURS[1], pad=2)
+        ax.text(
+            0.04,
+            0.94,
+            model.fixed[key].name,
+            transform=ax.transAxes,
+            ha="left",
+            va="top",
+            fontsize=_SMALL,
+            color=COLOURS[1],
+        )
