@@ -14,9 +14,7 @@ class Rational:
         variant: int,
         storage: int,
     ) -> None: ...
-    def forward(
-        self, x: int, numerator: int, denominator: int, out: int, threads: int
-    ) -> None: ...
+    def forward(self, x: int, numerator: int, denominator: int, out: int, threads: int) -> None: ...
     def backward(
         self,
         gradient: int,

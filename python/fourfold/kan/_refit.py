@@ -25,9 +25,7 @@ def refined_knots(knots: Tensor, degree: int, grid_size: int) -> Tensor:
     return _extended((1 - share) * inner[left] + share * inner[left + 1], degree).to(knots.dtype)
 
 
-def adapted_knots(
-    x: Tensor, grid_size: int, degree: int, uniform: float, margin: float
-) -> Tensor:
+def adapted_knots(x: Tensor, grid_size: int, degree: int, uniform: float, margin: float) -> Tensor:
     """Knots (grid_size + 2 k + 1, D), float64, between quantiles and even spacing of x (n, D)."""
     if not 0 <= uniform <= 1:
         raise ValueError(f"uniform: expected a number in [0, 1], got {uniform}")

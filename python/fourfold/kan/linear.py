@@ -199,7 +199,9 @@ class KANLinear(nn.Module):
 
     def _spline(self, what: str) -> BSpline:
         if not isinstance(self.basis, BSpline):
-            raise TypeError(f"{what} needs a B-spline basis, this one is {type(self.basis).__name__}")
+            raise TypeError(
+                f"{what} needs a B-spline basis, this one is {type(self.basis).__name__}"
+            )
         return self.basis
 
     def _require_separable(self, what: str) -> None:

@@ -329,7 +329,9 @@ class KAN(nn.Module):
                     removed.append((index, i, o))
         return removed
 
-    def formula(self, variables: Sequence[str] | None = None, digits: int | None = None) -> list[Any]:
+    def formula(
+        self, variables: Sequence[str] | None = None, digits: int | None = None
+    ) -> list[Any]:
         """The network as formulas.
 
         Parameters
@@ -439,7 +441,9 @@ class KAN(nn.Module):
 def _rounded(expression: Any, digits: int) -> Any:
     import sympy
 
-    numbers = {value: round(value, digits) for value in expression.atoms(sympy.Float)}
-    return sympy.nsimplify(expression.xreplace(numbers), rational=False).xreplace(
-        {sympy.Float(0): sympy.Integer(0)}
-    )
+    numbers = {}
+    for value in expression.atoms(sympy.Float):
+        rounded = round(float(value), digits)
+        whole = rounded.is_integer()
+        numbers[value] = sympy.Integer(int(rounded)) if whole else sympy.Float(rounded)
+    return expression.xreplace(numbers)

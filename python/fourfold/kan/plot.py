@@ -134,12 +134,12 @@ def selection(model: nn.Module) -> Figure:
         ax.set_xlim(-0.5, len(order) - 0.5)
         ax.set_ylim(0, 1)
         ax.set_ylabel("weight", fontsize=_NORMAL)
-        ax.set_title(f"{name or type(layer).__name__}, {report.stage}", loc="left", fontsize=_NORMAL)
+        ax.set_title(
+            f"{name or type(layer).__name__}, {report.stage}", loc="left", fontsize=_NORMAL
+        )
         ax.tick_params(labelsize=_SMALL)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(
-            frameon=False, fontsize=_SMALL, loc="center left", bbox_to_anchor=(1.0, 0.5)
-        )
+        ax.legend(frameon=False, fontsize=_SMALL, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes[-1].set_xlabel("node", fontsize=_NORMAL)
     return figure
 

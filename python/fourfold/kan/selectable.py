@@ -256,9 +256,7 @@ class SelectableKANLinear(_Selectable):
         self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
 
     def _branch(self, name: str, options: dict[str, Any]) -> KANLinear:
-        return KANLinear(
-            self.in_features, self.outputs, name, base=None, bias=False, **options
-        )
+        return KANLinear(self.in_features, self.outputs, name, base=None, bias=False, **options)
 
     def _count(self, branch: KANLinear, outputs: int) -> None:
         branch.out_features = outputs

@@ -255,10 +255,13 @@ def _refine(
     """Least squares in (a, b), with the best (c, d) for each."""
 
     def scale_and_shift(image: Float64) -> tuple[float, float]:
-        centred = image - image.mean()
+        # Scaled, because near a pole the squares overflow.
+        size = float(np.abs(image).max()) or 1.0
+        scaled = image / size
+        centred = scaled - scaled.mean()
         power = float(centred @ centred)
         c = float(centred @ w) / power if power > 0 else 0.0
-        return c, float(w.mean() - c * image.mean())
+        return c / size, float(w.mean() - c * scaled.mean())
 
     def residual(at: Float64) -> Float64:
         image = values(at[0], at[1])

@@ -47,8 +47,7 @@ class Basis(nn.Module):
         check_positive("functions", functions)
         if implementation not in ("auto", "compiled", "torch"):
             raise ValueError(
-                "implementation: expected 'auto', 'compiled' or 'torch', "
-                f"got {implementation!r}"
+                f"implementation: expected 'auto', 'compiled' or 'torch', got {implementation!r}"
             )
         if implementation == "compiled" and type(self).compiled is Basis.compiled:
             raise NotImplementedError(
