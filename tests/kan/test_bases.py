@@ -1,5 +1,8 @@
 """The bases against SciPy, NumPy and mpmath-free closed forms, and their derivatives."""
 
+# torch returns Any, and modules hide the types of what they hold.
+# mypy: disable-error-code="no-any-return,union-attr,operator,index,misc,no-untyped-call,arg-type,comparison-overlap,return-value"
+
 from __future__ import annotations
 
 import math
@@ -288,9 +291,9 @@ def test_a_basis_of_your_own() -> None:
         (lambda: kan.RBF(3, functions=1), "functions: expected at least 2, got 1"),
         (lambda: kan.RBF(3, width=0.0), "width: expected a positive number"),
         (lambda: kan.Fourier(3, period=-1.0), "period: expected a positive number"),
-        (lambda: kan.Wavelet(3, wavelet="haar"), "wavelet: expected one of"),  # type: ignore[arg-type]
-        (lambda: kan.AF(3, activation="sin"), "activation: expected one of"),  # type: ignore[arg-type]
-        (lambda: kan.BSpline(3, implementation="fast"), "implementation: expected"),  # type: ignore[arg-type]
+        (lambda: kan.Wavelet(3, wavelet="haar"), "wavelet: expected one of"),
+        (lambda: kan.AF(3, activation="sin"), "activation: expected one of"),
+        (lambda: kan.BSpline(3, implementation="fast"), "implementation: expected"),
         (lambda: kan.BSpline(3)(torch.ones(2, 4)), r"expected 3 features .* got shape \(2, 4\)"),
         (lambda: kan.KANLinear(3, 2, "spline"), "basis: expected one of"),
         (lambda: kan.KANLinear(3, 2, kan.BSpline(4)), "expected one for 3 features"),
@@ -303,11 +306,11 @@ def test_bad_arguments(call: Any, message: str) -> None:
 
 
 def test_bad_types() -> None:
-    with pytest.raises(TypeError, match="x: expected a floating dtype, got torch.int64"):
+    with pytest.raises(TypeError, match=r"x: expected a floating dtype, got torch\.int64"):
         kan.BSpline(3)(torch.ones(2, 3, dtype=torch.int64))
     with pytest.raises(TypeError, match="x: expected a torch tensor, got ndarray"):
         kan.RBF(3)(np.ones((2, 3)))
     with pytest.raises(TypeError, match="belong to the basis that was given"):
         kan.KANLinear(3, 2, kan.BSpline(3), grid_size=3)
     with pytest.raises(TypeError, match="in_features: expected an integer"):
-        kan.BSpline(2.5)  # type: ignore[arg-type]
+        kan.BSpline(2.5)

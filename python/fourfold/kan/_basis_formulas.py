@@ -39,7 +39,8 @@ def family(x: Tensor, centre: Tensor, scale: Tensor, function: str) -> Tensor:
     u = ((x.unsqueeze(-2) - centre) * scale).clamp(-_FAR_OUT, _FAR_OUT)
     square = u * u
     if function == "bump":
-        return (1 - square).relu().square()
+        bump: Tensor = (1 - square).relu().square()
+        return bump
     if function == "gaussian":
         return torch.exp(-square)
     envelope = torch.exp(-0.5 * square)
@@ -100,7 +101,8 @@ def _fourier_slopes(x: Tensor, terms: int) -> Tensor:
 def _family_slopes(u: Tensor, function: str) -> Tensor:
     square = u * u
     if function == "bump":
-        return -4 * u * (1 - square).relu()
+        slope: Tensor = -4 * u * (1 - square).relu()
+        return slope
     if function == "gaussian":
         return -2 * u * torch.exp(-square)
     envelope = torch.exp(-0.5 * square)

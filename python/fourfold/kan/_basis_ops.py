@@ -31,7 +31,7 @@ _SCHEMAS = {
     "kan_spline_linear_backward": "(Tensor grad, Tensor x, Tensor weight, Tensor knots, "
     "Tensor table, bool wants_x) -> (Tensor, Tensor)",
 }
-_IMPLEMENTATIONS = {
+_IMPLEMENTATIONS: dict[str, Any] = {
     "kan_basis": kernel.basis,
     "kan_basis_backward": kernel.basis_backward,
     "kan_spline": kernel.spline,
@@ -47,40 +47,48 @@ for _name, _schema in _SCHEMAS.items():
 # Shapes of the results, for tracing.
 
 
-@torch.library.register_fake("fourfold::kan_basis")
-def _(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int) -> Tensor:
+def _fake_basis(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int) -> Tensor:
     return x.new_empty((*x.shape[:-1], functions, x.shape[-1]))
 
 
-@torch.library.register_fake("fourfold::kan_basis_backward")
-def _(
+def _fake_basis_backward(
     grad: Tensor, x: Tensor, centre: Tensor, scale: Tensor, function: str, wanted: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     shape = (grad.shape[-2], x.shape[-1]) if wanted else (0,)
     return x.new_empty(x.shape), x.new_empty(shape), x.new_empty(shape)
 
 
-@torch.library.register_fake("fourfold::kan_spline")
-def _(x: Tensor, knots: Tensor, table: Tensor, derivative: int) -> Tensor:
+def _fake_spline(x: Tensor, knots: Tensor, table: Tensor, derivative: int) -> Tensor:
     functions = knots.shape[0] - table.shape[-1]
     return x.new_empty((*x.shape[:-1], functions, x.shape[-1]))
 
 
-@torch.library.register_fake("fourfold::kan_spline_backward")
-def _(grad: Tensor, x: Tensor, knots: Tensor, table: Tensor, derivative: int) -> Tensor:
+def _fake_spline_backward(
+    grad: Tensor, x: Tensor, knots: Tensor, table: Tensor, derivative: int
+) -> Tensor:
     return x.new_empty(x.shape)
 
 
-@torch.library.register_fake("fourfold::kan_spline_linear")
-def _(x: Tensor, weight: Tensor, knots: Tensor, table: Tensor) -> Tensor:
+def _fake_spline_linear(x: Tensor, weight: Tensor, knots: Tensor, table: Tensor) -> Tensor:
     return x.new_empty((*x.shape[:-1], weight.shape[-1]))
 
 
-@torch.library.register_fake("fourfold::kan_spline_linear_backward")
-def _(
+def _fake_spline_linear_backward(
     grad: Tensor, x: Tensor, weight: Tensor, knots: Tensor, table: Tensor, wants_x: bool
 ) -> tuple[Tensor, Tensor]:
     return x.new_empty(x.shape if wants_x else (0,)), x.new_empty(weight.shape)
+
+
+_FAKES: dict[str, Any] = {
+    "kan_basis": _fake_basis,
+    "kan_basis_backward": _fake_basis_backward,
+    "kan_spline": _fake_spline,
+    "kan_spline_backward": _fake_spline_backward,
+    "kan_spline_linear": _fake_spline_linear,
+    "kan_spline_linear_backward": _fake_spline_linear_backward,
+}
+for _name, _fake in _FAKES.items():
+    torch.library.register_fake(f"fourfold::{_name}")(_fake)
 
 
 # Derivatives.
@@ -245,16 +253,20 @@ def _eager(*tensors: Tensor) -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None or is_plain(*tensors)
 
 
+def _apply(function: Any) -> Any:
+    return function.apply
+
+
 def basis(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int) -> Tensor:
     """Compiled twin of `fourfold.kan._basis_formulas.basis`."""
-    call = _Basis.apply if _eager(x, centre, scale) else torch.ops.fourfold.kan_basis
+    call = _apply(_Basis) if _eager(x, centre, scale) else torch.ops.fourfold.kan_basis
     result: Tensor = call(x, centre, scale, function, functions)
     return result
 
 
 def spline(x: Tensor, knots: Tensor, table: Tensor, derivative: int = 0) -> Tensor:
     """Compiled twin of `fourfold.kan._basis_formulas.spline`."""
-    call = _Spline.apply if _eager(x, knots, table) else torch.ops.fourfold.kan_spline
+    call = _apply(_Spline) if _eager(x, knots, table) else torch.ops.fourfold.kan_spline
     result: Tensor = call(x, knots, table, derivative)
     return result
 
@@ -262,6 +274,6 @@ def spline(x: Tensor, knots: Tensor, table: Tensor, derivative: int = 0) -> Tens
 def spline_linear(x: Tensor, weight: Tensor, knots: Tensor, table: Tensor) -> Tensor:
     """Compiled twin of `fourfold.kan._basis_formulas.spline_linear`."""
     plain = _eager(x, weight, knots, table)
-    call = _SplineLinear.apply if plain else torch.ops.fourfold.kan_spline_linear
+    call = _apply(_SplineLinear) if plain else torch.ops.fourfold.kan_spline_linear
     result: Tensor = call(x, weight, knots, table)
     return result

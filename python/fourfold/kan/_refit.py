@@ -60,7 +60,8 @@ def fit_weights(old: BSpline, weight: Tensor, new: BSpline, x: Tensor | None) ->
     target = old_values @ weight.detach().double().movedim(1, 0)  # (D, n, O)
     matrix = _exact(new)(sample).movedim(-1, 0)
     solution = torch.linalg.lstsq(matrix.cpu(), target.cpu(), driver="gelsd").solution
-    return solution.movedim(0, 1).to(weight.device, weight.dtype)
+    fitted: Tensor = solution.movedim(0, 1).to(weight.device, weight.dtype)
+    return fitted
 
 
 def _exact(spline: BSpline) -> BSpline:

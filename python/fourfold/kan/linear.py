@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fourfold.kan._refit import adapted_knots, fit_weights, refined_knots
 from fourfold.kan.bases import BSpline, make_basis
 from fourfold.kan.bases._basis import Basis, check_positive
-from fourfold.kan._refit import adapted_knots, fit_weights, refined_knots
 
 __all__ = ["KANLinear", "activate", "base_activation", "mean_power", "normal_quantiles"]
 
@@ -100,7 +100,8 @@ class KANLinear(nn.Module):
 
         A `mask` (in_features, out_features) multiplies the edges' functions.
         """
-        weight, base_weight = self.weight, self.base_weight
+        weight: Tensor = self.weight
+        base_weight: Tensor | None = self.base_weight
         if mask is not None:
             weight = weight * mask
             base_weight = None if base_weight is None else base_weight * mask.T
@@ -211,6 +212,7 @@ class KANLinear(nn.Module):
             )
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return (
             f"{self.in_features}, {self.out_features}, base={self.base!r}, "
             f"bias={self.bias is not None}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,14 +51,11 @@ class KAN(nn.Module):
         if not isinstance(basis, str):
             raise TypeError(f"basis: expected a name, got {type(basis).__name__}")
         self.widths = tuple(widths)
-        self.layers = nn.ModuleList(
-            KANLinear(inputs, outputs, basis, **options)
-            for inputs, outputs in itertools.pairwise(widths)
-        )
+        self.layers = nn.ModuleList()
         self.fixed = nn.ModuleDict()
-        for index, layer in enumerate(self.layers):
-            mask = torch.ones(layer.in_features, layer.out_features)
-            self.register_buffer(f"mask_{index}", mask)
+        for index, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
+            self.layers.append(KANLinear(inputs, outputs, basis, **options))
+            self.register_buffer(f"mask_{index}", torch.ones(inputs, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., widths[-1]) of ``x`` (..., widths[0])."""
@@ -85,7 +82,7 @@ class KAN(nn.Module):
         return values
 
     def _layer(self, index: int, x: Tensor) -> Tensor:
-        layer = self.layers[index]
+        layer = self._checked(index)
         fixed = self._fixed_of(index)
         if not fixed:
             result: Tensor = layer(x)
@@ -94,7 +91,8 @@ class KAN(nn.Module):
         columns = [torch.zeros_like(y[..., 0]) for _ in range(layer.out_features)]
         for i, o, edge in fixed:
             columns[o] = columns[o] + edge(x[..., i])
-        return y + torch.stack(columns, dim=-1)
+        total: Tensor = y + torch.stack(columns, dim=-1)
+        return total
 
     def _mask(self, layer: int) -> Tensor:
         mask: Tensor = getattr(self, f"mask_{layer}")
@@ -105,8 +103,13 @@ class KAN(nn.Module):
         for key, edge in self.fixed.items():
             at, i, o = (int(part) for part in key.split("_"))
             if at == layer:
-                found.append((i, o, edge))
+                found.append((i, o, cast(SymbolicEdge, edge)))
         return found
+
+    def fixed_name(self, layer: int, i: int, o: int) -> str | None:
+        """The name of the function that an edge is fixed to; None if it is not."""
+        key = f"{layer}_{i}_{o}"
+        return cast(SymbolicEdge, self.fixed[key]).name if key in self.fixed else None
 
     # Training.
 
@@ -164,13 +167,13 @@ class KAN(nn.Module):
 
             def closure() -> Tensor:
                 optimiser.zero_grad()  # noqa: B023 (called within this step)
-                loss = (self(x) - y).square().mean()
+                loss: Tensor = (self(x) - y).square().mean()
                 if sparsity > 0:
                     loss = loss + sparsity * self._penalty(x)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 return loss
 
-            optimiser.step(closure)
+            optimiser.step(closure)  # type: ignore[no-untyped-call]
             with torch.enable_grad():
                 loss = float(closure().detach())
             if not loss < float("inf"):
@@ -210,7 +213,8 @@ class KAN(nn.Module):
     @torch.no_grad()
     def refine(self, grid_size: int, x: Tensor | None = None) -> None:
         """`KANLinear.refine` in every layer, fitted at the layers' inputs for the network's input x."""
-        for index, layer in enumerate(self.layers):
+        for index in range(len(self.layers)):
+            layer = self._checked(index)
             following = None if x is None else self._layer(index, x)
             layer.refine(grid_size, x)
             x = following
@@ -218,7 +222,8 @@ class KAN(nn.Module):
     @torch.no_grad()
     def update_grid(self, x: Tensor, *, uniform: float = 1.0, margin: float = 0.01) -> None:
         """`KANLinear.update_grid` in every layer, from the network's input x (n, widths[0])."""
-        for index, layer in enumerate(self.layers):
+        for index in range(len(self.layers)):
+            layer = self._checked(index)
             following = self._layer(index, x)
             layer.update_grid(x, uniform=uniform, margin=margin)
             x = following
@@ -249,7 +254,8 @@ class KAN(nn.Module):
             self._checked(layer, i, o)
             fit = SymbolicFit("0", 1.0, 0.0, 0.0, 0.0, 1.0)
         else:
-            fit = fit_function(name, *self._samples(layer, i, o, x))
+            where, values = self._samples(layer, i, o, x)
+            fit = fit_function(name, where, values)
             if not fit.r2 > -float("inf"):
                 raise ValueError(f"name: {name!r} is not finite on the inputs of this edge")
         self._fix(layer, i, o, fit)
@@ -260,7 +266,8 @@ class KAN(nn.Module):
         self, layer: int, i: int, o: int, x: Tensor, names: Iterable[str] | None = None
     ) -> list[SymbolicFit]:
         """Functions that fit an edge's, the one to take first; see `fourfold.kan.symbolic.suggest`."""
-        return suggest(*self._samples(layer, i, o, x), names)
+        where, values = self._samples(layer, i, o, x)
+        return suggest(where, values, names)
 
     @torch.no_grad()
     def symbolic(
@@ -284,9 +291,9 @@ class KAN(nn.Module):
         """
         tried = None if names is None else tuple(names)
         found = {}
-        for index, layer in enumerate(self.layers):
-            for i, o in itertools.product(range(layer.in_features), range(layer.out_features)):
-                if f"{index}_{i}_{o}" not in self.fixed:
+        for index, (inputs, outputs) in enumerate(itertools.pairwise(self.widths)):
+            for i, o in itertools.product(range(inputs), range(outputs)):
+                if self.fixed_name(index, i, o) is None:
                     found[index, i, o] = self.suggest_symbolic(index, i, o, x, tried)[0]
         for edge, fit in found.items():
             self._fix(*edge, fit)
@@ -323,8 +330,7 @@ class KAN(nn.Module):
         removed = []
         for index, keep in enumerate(kept):
             for i, o in (~keep).nonzero().tolist():
-                edge = self.fixed[key] if (key := f"{index}_{i}_{o}") in self.fixed else None
-                if edge is None or edge.name != "0":
+                if self.fixed_name(index, i, o) != "0":
                     self.fix_symbolic(index, i, o, "0")
                     removed.append((index, i, o))
         return removed
@@ -358,17 +364,19 @@ class KAN(nn.Module):
         if len(names) != count:
             raise ValueError(f"variables: expected {count} names, got {names}")
         values: list[Any] = [sympy.Symbol(name, real=True) for name in names]
-        for index, layer in enumerate(self.layers):
-            bias = [0.0] * layer.out_features if layer.bias is None else layer.bias.tolist()
-            following: list[Any] = [sympy.Float(b, 17) for b in bias]
-            for i, o in itertools.product(range(layer.in_features), range(layer.out_features)):
-                key = f"{index}_{i}_{o}"
-                if key not in self.fixed:
+        for index, (inputs, outputs) in enumerate(itertools.pairwise(self.widths)):
+            bias = self._checked(index).bias
+            following: list[Any] = [sympy.Float(0)] * outputs
+            if bias is not None:
+                following = [sympy.Float(b, 17) for b in bias.tolist()]
+            for i, o in itertools.product(range(inputs), range(outputs)):
+                if self.fixed_name(index, i, o) is None:
                     raise ValueError(
                         f"the edge {i} -> {o} of layer {index} has no formula yet: symbolic() or "
                         "fix_symbolic() gives it one"
                     )
-                following[o] = following[o] + self.fixed[key].expression(values[i])
+                edge = cast(SymbolicEdge, self.fixed[f"{index}_{i}_{o}"])
+                following[o] = following[o] + edge.expression(values[i])
             values = [sympy.expand(value) if index == 0 else value for value in following]
         if digits is None:
             return values
@@ -398,7 +406,7 @@ class KAN(nn.Module):
 
         return plot.network(self, x)
 
-    def _samples(self, layer: int, i: int, o: int, x: Tensor | None) -> Any:
+    def _samples(self, layer: int, i: int, o: int, x: Tensor | None) -> tuple[Any, Any]:
         self._checked(layer, i, o)
         if x is None:
             raise ValueError("x: expected inputs of the network at which to fit, got None")
@@ -409,13 +417,13 @@ class KAN(nn.Module):
         return where.cpu().numpy(), function.cpu().numpy()
 
     def _fix(self, layer: int, i: int, o: int, fit: SymbolicFit) -> None:
-        self.fixed[f"{layer}_{i}_{o}"] = SymbolicEdge(fit, self.layers[layer].weight)
+        self.fixed[f"{layer}_{i}_{o}"] = SymbolicEdge(fit, self._checked(layer).weight)
         self._mask(layer)[i, o] = 0
 
     def _checked(self, layer: int, i: int = 0, o: int = 0) -> KANLinear:
         if not 0 <= layer < len(self.layers):
             raise ValueError(f"layer: expected 0 to {len(self.layers) - 1}, got {layer}")
-        found: KANLinear = self.layers[layer]
+        found = cast(KANLinear, self.layers[layer])
         for name, node, count in (("i", i, found.in_features), ("o", o, found.out_features)):
             if not 0 <= node < count:
                 raise ValueError(f"{name}: expected a node from 0 to {count - 1}, got {node}")
@@ -423,7 +431,7 @@ class KAN(nn.Module):
 
     def get_extra_state(self) -> dict[str, str]:
         """Which edges are fixed to what; part of the state dict."""
-        return {key: edge.name for key, edge in self.fixed.items()}
+        return {key: cast(SymbolicEdge, edge).name for key, edge in self.fixed.items()}
 
     def set_extra_state(self, state: dict[str, str]) -> None:
         """Nothing is left to do when it comes: see `_load_from_state_dict`."""

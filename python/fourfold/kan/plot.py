@@ -40,14 +40,14 @@ def network(model: KAN, x: Tensor) -> Figure:
     canvas.set_ylim(0, 1)
     canvas.axis("off")
     inputs = model.activations(x)
-    for index, layer in enumerate(model.layers):
+    for index in range(levels):
         size = model.edges(index, inputs[index]).std(dim=0)
         strength = size / size.max().clamp(min=1e-30)
         kept = [
             (i, o)
-            for i in range(layer.in_features)
-            for o in range(layer.out_features)
-            if (k := f"{index}_{i}_{o}") not in model.fixed or model.fixed[k].name != "0"
+            for i in range(model.widths[index])
+            for o in range(model.widths[index + 1])
+            if model.fixed_name(index, i, o) != "0"
         ]
         y0 = bottom + index * rise
         slot = 0.94 / max(1, len(kept))
@@ -56,7 +56,7 @@ def network(model: KAN, x: Tensor) -> Figure:
         for place, (i, o) in enumerate(kept):
             centre = 0.03 + slot * (place + 0.5)
             alpha = 0.15 + 0.85 * float(strength[i, o])
-            line = {"color": "black", "alpha": alpha, "linewidth": 0.8, "zorder": 1}
+            line: dict[str, Any] = {"color": "black", "alpha": alpha, "linewidth": 0.8, "zorder": 1}
             middle = y0 + 0.5 * rise
             start, end = _node(model, index, i), _node(model, index + 1, o)
             canvas.plot([start, centre], [y0, middle - height / 2], **line)
@@ -150,7 +150,7 @@ def _new_figure(name: str, width: float, height: float, constrained: bool = Fals
     except ImportError:
         raise MissingExtraError("plot", "matplotlib", name) from None
     return Figure(
-        figsize=(width, height), dpi=_RESOLUTION, layout="constrained" if constrained else "none"
+        figsize=(width, height), dpi=_RESOLUTION, layout="constrained" if constrained else None
     )
 
 
@@ -171,11 +171,11 @@ def _draw_edge(
     ax.set_yticks([])
     for side in ax.spines.values():
         side.set(linewidth=0.6, alpha=alpha)
-    if (key := f"{layer}_{i}_{o}") in model.fixed:
+    if (name := model.fixed_name(layer, i, o)) is not None:
         ax.text(
             0.04,
             0.94,
-            model.fixed[key].name,
+            name,
             transform=ax.transAxes,
             ha="left",
             va="top",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -180,7 +180,7 @@ class _Selectable(nn.Module):
                 del self.branches[name]
                 continue
             places.append(nodes)
-            branch = self.branches[name]
+            branch = cast("KANLinear | KANConv2d", self.branches[name])
             kept = branch.weight.detach().movedim(self._weight_dim, -1)[..., nodes] * factor[nodes]
             branch.weight = nn.Parameter(kept.movedim(-1, self._weight_dim).contiguous())
             self._count(branch, nodes.numel())

@@ -73,6 +73,7 @@ _SLOPES = np.geomspace(0.05, 8.0, 24)
 _SHIFTS = np.linspace(-8.0, 8.0, 49)
 _POINTS = 200
 _STARTS = 3
+_LARGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def fit_function(name: str, x: Float64, y: Float64) -> SymbolicFit:
         i, j = np.unravel_index(flat, correlation.shape)
         if not correlation[i, j] > 0:
             continue
-        fit = _refine(values, w, slopes[i], _SHIFTS[j])
+        fit = _refine(values, w, float(slopes[i]), float(_SHIFTS[j]))
         if fit is None:
             continue
         a, b, c, d = fit
@@ -158,11 +159,20 @@ def fit_function(name: str, x: Float64, y: Float64) -> SymbolicFit:
                 float(d * deviation + mean),
                 float(r2),
             )
-    return best
+    return _in_standard_form(best)
+
+
+def _in_standard_form(fit: SymbolicFit) -> SymbolicFit:
+    """A sine's slope is positive and its phase between -pi/2 and pi/2: all others say the same."""
+    if fit.name != "sin":
+        return fit
+    a, b, c = (fit.a, fit.b, fit.c) if fit.a >= 0 else (-fit.a, -fit.b, -fit.c)
+    turns = round(b / np.pi)
+    return SymbolicFit("sin", a, b - turns * np.pi, c * (-1) ** turns, fit.d, fit.r2)
 
 
 def suggest(
-    x: Float64, y: Float64, names: Iterable[str] | None = None, *, tolerance: float = 10.0
+    x: Float64, y: Float64, names: Iterable[str] | None = None, tolerance: float = 10.0
 ) -> list[SymbolicFit]:
     """Fits to samples of a function, the one to take first.
 
@@ -208,6 +218,7 @@ class SymbolicEdge(nn.Module):
         self.affine = nn.Parameter(values, requires_grad=fit.name != "0")
 
     def forward(self, x: Tensor) -> Tensor:
+        """Of a tensor."""
         a, b, c, d = self.affine.unbind()
         return c * LIBRARY[self.name].torch(a * x + b) + d
 
@@ -221,6 +232,7 @@ class SymbolicEdge(nn.Module):
         return c * LIBRARY[self.name].sympy(a * x + b) + d
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return f"{self.name!r}"
 
 
@@ -254,27 +266,28 @@ def _refine(
 ) -> tuple[float, float, float, float] | None:
     """Least squares in (a, b), with the best (c, d) for each."""
 
+    def usable(image: Float64) -> bool:
+        # Near a pole the squares overflow, and nothing is learned.
+        return bool(np.abs(image).max() < _LARGEST)
+
     def scale_and_shift(image: Float64) -> tuple[float, float]:
-        # Scaled, because near a pole the squares overflow.
-        size = float(np.abs(image).max()) or 1.0
-        scaled = image / size
-        centred = scaled - scaled.mean()
+        centred = image - image.mean()
         power = float(centred @ centred)
         c = float(centred @ w) / power if power > 0 else 0.0
-        return c / size, float(w.mean() - c * scaled.mean())
+        return c, float(w.mean() - c * image.mean())
 
     def residual(at: Float64) -> Float64:
         image = values(at[0], at[1])
-        if not np.isfinite(image).all():
+        if not usable(image):
             return np.full_like(w, 1e3)
         c, d = scale_and_shift(image)
         return c * image + d - w
 
     solution = scipy.optimize.least_squares(
-        residual, [a, b], xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=200
+        residual, [a, b], xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=60
     )
     image = values(*solution.x)
-    if not np.isfinite(image).all():
+    if not usable(image):
         return None
     c, d = scale_and_shift(image)
     return float(solution.x[0]), float(solution.x[1]), c, d

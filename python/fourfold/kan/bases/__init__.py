@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fourfold.kan.bases._basis import Basis
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 # Name -> class. A new basis is one file and one line here.
-BASES: dict[str, type[Basis]] = {
+BASES: dict[str, Callable[..., Basis]] = {
     "bspline": BSpline,
     "rbf": RBF,
     "chebyshev": Chebyshev,

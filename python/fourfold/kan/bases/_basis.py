@@ -82,7 +82,8 @@ class Basis(nn.Module):
         self.check(x)
         wide = x.float() if x.dtype in _LOW_PRECISION else x
         values = self.compiled(wide) if self.compiles(x) else self.formula(wide)
-        return values.to(x.dtype)
+        result: Tensor = values.to(x.dtype)
+        return result
 
     def linear(self, x: Tensor, weight: Tensor) -> Tensor:
         """``sum over j, d of b_j(x[..., d]) weight[j, d, o]``, (..., O) of weight (K, D, O)."""
@@ -107,6 +108,7 @@ class Basis(nn.Module):
         return self.implementation == "compiled"
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return f"{self.in_features}, functions={self.functions}"
 
 

@@ -123,25 +123,25 @@ class AF(Basis):
             self.score = nn.Linear(count, 1)
         if reduction == "global_attention":
             self.temperature = nn.Parameter(torch.tensor(math.sqrt(in_features)))
-        self.norm = {
-            "layer": lambda: nn.LayerNorm(in_features),
-            "batch": lambda: nn.BatchNorm1d(in_features),
-            None: nn.Identity,
-        }[norm]()
+        self.norm: nn.Module = nn.Identity()
+        if norm is not None:
+            self.norm = (nn.LayerNorm if norm == "layer" else nn.BatchNorm1d)(in_features)
 
     def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
         s = getattr(F, self.activation)
         expanded = x.unsqueeze(-2)
         a, b = s(expanded - self.low.to(x.dtype)), s(self.high.to(x.dtype) - expanded)
         reduced = self._reduce(_COMBINATIONS[self.combination](a, b))
         normed = self.norm(reduced.reshape(-1, self.in_features)).reshape(x.shape)
-        return s(normed).unsqueeze(-2)
+        activated: Tensor = s(normed)
+        return activated.unsqueeze(-2)
 
     def _reduce(self, values: Tensor) -> Tensor:
         """(..., g + k, D) to (..., D)."""
         if self.reduction == "spatial_attention":
             flat = values.reshape(-1, *values.shape[-2:])
-            weights = self.score(flat).softmax(dim=-2).reshape(values.shape)
+            weights: Tensor = self.score(flat).softmax(dim=-2).reshape(values.shape)
             return (values * weights).sum(dim=-2)
         scores: Tensor = self.score(values.transpose(-1, -2)).squeeze(-1)
         if self.reduction == "multistep":
@@ -150,6 +150,7 @@ class AF(Basis):
         return weights * values.sum(dim=-2)
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return (
             f"{self.in_features}, activation={self.activation!r}, "
             f"combination={self.combination!r}, reduction={self.reduction!r}"

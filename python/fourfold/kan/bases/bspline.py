@@ -89,9 +89,11 @@ class BSpline(Basis):
         return self.knots[self.degree], self.knots[-1 - self.degree]
 
     def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
         return formulas.spline(x, self._working_knots, self._table)
 
     def compiled(self, x: Tensor) -> Tensor:
+        """See `Basis.compiled`."""
         return ops.spline(x, self._working_knots, self._table)
 
     def derivative(self, x: Tensor, order: int = 1) -> Tensor:
@@ -118,7 +120,7 @@ class BSpline(Basis):
         self.register_buffer("_table", table.to(work), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BSpline:
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._make_table()
         return self
 
@@ -127,12 +129,13 @@ class BSpline(Basis):
         self._make_table()
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return f"{self.in_features}, grid_size={self.grid_size}, degree={self.degree}"
 
 
 def _intervals_of(knots: Tensor, degree: int, in_features: int) -> int:
-    if not isinstance(knots, Tensor) or not knots.is_floating_point():
-        raise TypeError("knots: expected a floating torch tensor")
+    if not knots.is_floating_point():
+        raise TypeError(f"knots: expected a floating dtype, got {knots.dtype}")
     if knots.dim() != 2 or knots.shape[1] not in (1, in_features):
         raise ValueError(
             f"knots: expected shape (G + {2 * degree + 1}, {in_features}) or (..., 1), "

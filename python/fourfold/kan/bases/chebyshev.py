@@ -44,12 +44,15 @@ class Chebyshev(Basis):
         self.squash = squash
 
     def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
         return formulas.chebyshev(torch.tanh(x) if self.squash else x, self.functions)
 
     def compiled(self, x: Tensor) -> Tensor:
+        """See `Basis.compiled`."""
         none = x.new_empty(0)
         argument = torch.tanh(x) if self.squash else x
         return ops.basis(argument, none, none, "chebyshev", self.functions)
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return f"{self.in_features}, degree={self.functions - 1}, squash={self.squash}"

@@ -45,12 +45,15 @@ class Fourier(Basis):
         self.period = float(period)
 
     def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
         return formulas.fourier(x * (2 * math.pi / self.period), self.functions // 2)
 
     def compiled(self, x: Tensor) -> Tensor:
+        """See `Basis.compiled`."""
         none = x.new_empty(0)
         angle = x * (2 * math.pi / self.period)
         return ops.basis(angle, none, none, "fourier", self.functions)
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return f"{self.in_features}, terms={self.functions // 2}, period={self.period:g}"

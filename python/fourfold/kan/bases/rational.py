@@ -48,9 +48,11 @@ class RationalBasis(Basis):
         self.function = Rational(in_features, groups, degree, variant, init)
 
     def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
         return self._evaluate(x, "torch")
 
     def compiled(self, x: Tensor) -> Tensor:
+        """See `Basis.compiled`."""
         return self._evaluate(x, "kernel")
 
     def _evaluate(self, x: Tensor, implementation: Literal["kernel", "torch"]) -> Tensor:

@@ -71,7 +71,9 @@ class RBF(Basis):
         return self.centre.to(x.dtype).expand(shape), self.scale.to(x.dtype).expand(shape)
 
     def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
         return formulas.family(x, *self._parameters_for(x), "gaussian")
 
     def compiled(self, x: Tensor) -> Tensor:
+        """See `Basis.compiled`."""
         return ops.basis(x, *self._parameters_for(x), "gaussian", self.functions)

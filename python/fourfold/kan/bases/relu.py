@@ -62,7 +62,9 @@ class ReLU(Basis):
         return (low + high) / 2, 2 / (high - low)
 
     def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
         return formulas.family(x, *self._centre_and_scale(x), "bump")
 
     def compiled(self, x: Tensor) -> Tensor:
+        """See `Basis.compiled`."""
         return ops.basis(x, *self._centre_and_scale(x), "bump", self.functions)

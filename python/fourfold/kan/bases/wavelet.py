@@ -69,12 +69,15 @@ class Wavelet(Basis):
         self.scale = nn.Parameter(torch.full((functions, in_features), step))
 
     def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
         position, scale = self.position.to(x.dtype), self.scale.to(x.dtype)
         return formulas.family(x, position, 1 / scale, self.wavelet)
 
     def compiled(self, x: Tensor) -> Tensor:
+        """See `Basis.compiled`."""
         position, scale = self.position.to(x.dtype), self.scale.to(x.dtype)
         return ops.basis(x, position, 1 / scale, self.wavelet, self.functions)
 
     def extra_repr(self) -> str:
+        """What `print` shows."""
         return f"{self.in_features}, functions={self.functions}, wavelet={self.wavelet!r}"
