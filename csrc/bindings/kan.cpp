@@ -1,6 +1,8 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <initializer_list>
+#include <stdexcept>
 
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
@@ -13,6 +15,13 @@ namespace {
 
 // Below so many elements a call takes about as long as letting another thread have the lock and taking it back.
 constexpr std::size_t kWorthReleasing = 4096;
+
+// A tensor without memory, such as one of FakeTensorMode, has address 0. (So has a denominator of degree 0.)
+void refuse_null(std::initializer_list<std::uintptr_t> addresses) {
+    for (std::uintptr_t address : addresses) {
+        if (address == 0) throw std::runtime_error("a tensor without memory reached a kernel");
+    }
+}
 
 void* at(std::uintptr_t address) { return reinterpret_cast<void*>(address); }
 
@@ -33,12 +42,14 @@ public:
 
     void forward(std::uintptr_t x, std::uintptr_t numerator, std::uintptr_t denominator, std::uintptr_t out,
                  int threads) const {
+        refuse_null({x, numerator, out});
         unlocked([&] { kan::rational_forward(shape_, at(x), at(numerator), at(denominator), at(out), threads); });
     }
 
     void backward(std::uintptr_t gradient, std::uintptr_t x, std::uintptr_t numerator, std::uintptr_t denominator,
                   std::uintptr_t x_gradient, std::uintptr_t numerator_gradient, std::uintptr_t denominator_gradient,
                   int threads) const {
+        refuse_null({gradient, x, numerator, x_gradient, numerator_gradient});
         unlocked([&] {
             kan::rational_backward(shape_, at(gradient), at(x), at(numerator), at(denominator), at(x_gradient),
                                    at(numerator_gradient), at(denominator_gradient), threads);

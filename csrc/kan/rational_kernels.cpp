@@ -42,25 +42,31 @@ FOURFOLD_INLINE void for_vectors(std::size_t count, const S* const (&from)[N], S
     std::memcpy(to + at, result, (count - at) * sizeof(S));
 }
 
-// Coefficients of one group, the same in every lane.
-template <class S>
+// Coefficients of one group, the same in every lane. Copied: the compiler could not know that what is stored to the
+// result does not change them.
+template <class S, int M, int N>
 struct OfGroup {
     using T = typename Vector<S>::T;
-    const T *a, *c;
-    T limit;
+    using Vec = typename Vector<S>::type;
+    Vec a[Degrees<M, N>::m_size], c[Degrees<M, N>::n_size], limit;
 
-    OfGroup(const Prepared<T>& rational, std::size_t group)
-        : a(rational.a + group * static_cast<std::size_t>(rational.shape.m + 1)),
-          c(rational.c + group * static_cast<std::size_t>(rational.shape.n + 1)),
-          limit(rational.limit[group]) {}
+    OfGroup(const Prepared<T>& rational, Degrees<M, N> degrees, std::size_t group)
+        : limit(splat<S>(rational.limit[group])) {
+        const T* from = rational.a + group * static_cast<std::size_t>(degrees.m + 1);
+#pragma GCC unroll 16
+        for (int i = 0; i <= degrees.m; ++i) a[i] = splat<S>(from[i]);
+        from = rational.c + group * static_cast<std::size_t>(degrees.n + 1);
+#pragma GCC unroll 16
+        for (int j = 0; j <= degrees.n; ++j) c[j] = splat<S>(from[j]);
+    }
 
-    auto numerator(std::size_t) const {
-        return [this](int i) { return splat<S>(a[i]); };
+    FOURFOLD_INLINE auto numerator(std::size_t) const {
+        return [this](int i) { return a[i]; };
     }
-    auto denominator(std::size_t) const {
-        return [this](int j) { return splat<S>(c[j]); };
+    FOURFOLD_INLINE auto denominator(std::size_t) const {
+        return [this](int j) { return c[j]; };
     }
-    auto limit_at(std::size_t) const { return splat<S>(limit); }
+    FOURFOLD_INLINE Vec limit_at(std::size_t) const { return limit; }
 };
 
 // Coefficients that differ from place to place in a row.
@@ -98,7 +104,7 @@ FOURFOLD_INLINE typename Vector<S>::Integers forward_strip(const Formula<S, Abso
 // sums of one group: [m + 1 + n + 1][lanes]
 template <class S, int M, int N, bool Absolute>
 FOURFOLD_INLINE typename Vector<S>::Integers backward_strip(const Formula<S, Absolute>& formula, Degrees<M, N> degrees,
-                                                            const OfGroup<S>& coefficients, std::size_t count,
+                                                            const OfGroup<S, M, N>& coefficients, std::size_t count,
                                                             const S* g, const S* x, S* dx,
                                                             typename Vector<S>::T* scratch) {
     using Vec = typename Vector<S>::type;
@@ -193,8 +199,8 @@ void forward_part(const Prepared<typename Vector<S>::T>& rational, const Rationa
             for (std::size_t k = 0; k < part.groups; ++k) {
                 const std::size_t group = part.first_group + k;
                 const std::size_t begin = (row * shape.groups + group) * shape.run + part.offset;
-                far |= forward_strip<S, M, N>(formula, degrees, OfGroup<S>(rational, group), part.count, x + begin,
-                                              out + begin);
+                far |= forward_strip<S, M, N>(formula, degrees, OfGroup<S, M, N>(rational, degrees, group), part.count,
+                                              x + begin, out + begin);
             }
         }
         if (!any(far)) continue;
@@ -226,8 +232,8 @@ void backward_part(const Prepared<typename Vector<S>::T>& rational, const Ration
             for (std::size_t k = 0; k < part.groups; ++k) {
                 const std::size_t group = part.first_group + k;
                 const std::size_t begin = (row * shape.groups + group) * shape.run + part.offset;
-                far |= backward_strip<S, M, N>(formula, degrees, OfGroup<S>(rational, group), part.count, g + begin,
-                                               x + begin, dx + begin, scratch + k * terms * lanes);
+                far |= backward_strip<S, M, N>(formula, degrees, OfGroup<S, M, N>(rational, degrees, group), part.count,
+                                               g + begin, x + begin, dx + begin, scratch + k * terms * lanes);
             }
         }
         if (!any(far)) continue;

@@ -10,7 +10,7 @@ namespace {
 
 template <class S>
 FOURFOLD_INLINE typename Vector<S>::type splat(typename Vector<S>::T value) {
-    return typename Vector<S>::type{} + value;
+    return value - typename Vector<S>::type{};  // not 0 + value, which an optimiser must compute: it turns -0 into 0
 }
 
 // Degrees that are known when this is compiled, or (M < 0) only at run time.

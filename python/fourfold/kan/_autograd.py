@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from fourfold.kan import _kernel
+from fourfold.kan import _kernel, _ops
 from fourfold.kan._batched import Gradients, InDims, batched_backward, batched_forward
 from fourfold.kan._eager import is_plain
 from fourfold.kan._second import second_derivatives
 
-__all__ = ["Rational"]
+__all__ = ["Rational", "apply"]
 
 Tensor = torch.Tensor
+_is_legacy_batch = torch._C._functorch.is_legacy_batchedtensor
 
 
 class Rational(torch.autograd.Function):
@@ -33,9 +35,13 @@ class Rational(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, numerator, denominator = ctx.saved_tensors
-        # Under create_graph, and in torch.func, the gradients may be differentiated again.
-        direct = not torch.is_grad_enabled() and is_plain(gradient, x, numerator, denominator)
-        run = _kernel.backward if direct else RationalBackward.apply
+        run: Callable[..., Gradients]
+        if _is_legacy_batch(gradient):  # is_grads_batched=True: torch slices what its dispatcher sees
+            run = _ops.rational_backward
+        elif not torch.is_grad_enabled() and is_plain(gradient, x, numerator):
+            run = _kernel.backward
+        else:  # Under create_graph, and in torch.func, the gradients may be differentiated again.
+            run = RationalBackward.apply  # type: ignore[assignment]
         return (*run(gradient, x, numerator, denominator, ctx.variant, ctx.dim), None, None)
 
     @staticmethod
@@ -64,3 +70,8 @@ class RationalBackward(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: InDims, *inputs: Any) -> tuple[Gradients, tuple[int, int, int]]:
         return batched_backward(RationalBackward.apply, info.batch_size, in_dims, *inputs)
+
+
+# `Function.apply` looks at the signature of forward() at every call, which takes longer than all the rest. This is what
+# it calls in the end, where no transform of torch.func is active.
+apply: Callable[..., Tensor] = super(torch.autograd.Function, Rational).apply

@@ -9,20 +9,28 @@ __all__ = ["in_forward_mode", "is_plain"]
 
 Tensor = torch.Tensor
 
+_STRIDED = torch.strided
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+_is_compiling = torch.compiler.is_compiling
+_transform = torch._C._functorch.peek_interpreter_stack
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_function_modes = torch._C._len_torch_function_stack
+_trace = torch._C._get_tracing_state
 
 
-def is_plain(*tensors: Tensor) -> bool:
+def is_plain(x: Tensor, numerator: Tensor, denominator: Tensor) -> bool:
     """Whether the tensors are just memory, and nothing watches the operations on them."""
     return (
-        all(map(_PLAIN.__contains__, map(type, tensors)))
-        and not torch.compiler.is_compiling()
-        and tensors[0].is_cpu
-        and tensors[0].layout is torch.strided
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and torch._C._len_torch_dispatch_stack() == 0
-        and torch._C._len_torch_function_stack() == 0
-        and torch._C._get_tracing_state() is None
+        type(x) in _PLAIN
+        and type(numerator) in _PLAIN
+        and type(denominator) in _PLAIN
+        and not _is_compiling()
+        and x.is_cpu
+        and x.layout is _STRIDED
+        and _transform() is None
+        and _dispatch_modes() == 0
+        and _function_modes() == 0
+        and _trace() is None
         and forward_ad._current_level < 0
     )
 

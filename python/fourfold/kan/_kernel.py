@@ -14,6 +14,7 @@ from fourfold.kan._signature import VARIANTS, check
 __all__ = ["backward", "forward", "no_kernel_for"]
 
 Tensor = torch.Tensor
+_empty_like = torch.empty_like
 
 _STORAGE = {torch.float64: 0, torch.float32: 1, torch.bfloat16: 2, torch.float16: 3}
 _VARIANTS = {name: number for number, name in enumerate(VARIANTS)}
@@ -21,6 +22,8 @@ _VARIANTS = {name: number for number, name in enumerate(VARIANTS)}
 # What has been checked, by everything that was. A training run has a handful of these.
 _plans: dict[Any, _Plan] = {}
 _MOST_PLANS = 1024
+# So few elements are one work item, whatever the threads.
+_SMALL = 4096
 
 
 def no_kernel_for(device: torch.device) -> NotImplementedError:
@@ -34,7 +37,15 @@ def no_kernel_for(device: torch.device) -> NotImplementedError:
 class _Plan:
     """How tensors of one signature are laid out, and the C++ object that computes on them."""
 
-    __slots__ = ("call", "compute", "convert_denominator", "convert_numerator", "empty")
+    __slots__ = (
+        "backward",
+        "compute",
+        "convert_denominator",
+        "convert_numerator",
+        "empty",
+        "forward",
+        "small",
+    )
 
     def __init__(
         self, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
@@ -43,7 +54,7 @@ class _Plan:
         if not x.is_cpu:
             raise no_kernel_for(x.device)
         rows, run = _around(x, signature.dim)
-        self.call = _core.kan.Rational(
+        call = _core.kan.Rational(
             rows=rows,
             groups=signature.groups,
             run=signature.channels // signature.groups * run,
@@ -54,10 +65,12 @@ class _Plan:
             variant=_VARIANTS[variant],
             storage=_STORAGE[x.dtype],
         )
+        self.forward, self.backward = call.forward, call.backward
         self.compute = torch.float64 if x.dtype == torch.float64 else torch.float32
         self.convert_numerator = numerator.dtype != self.compute
         self.convert_denominator = denominator.dtype != self.compute
         self.empty = x.numel() == 0
+        self.small = x.numel() < _SMALL
 
 
 def _around(x: Tensor, dim: int) -> tuple[int, int]:
@@ -92,21 +105,20 @@ def _dense(x: Tensor) -> Tensor:
 
 
 def _plan(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> _Plan:
-    key = (
+    key: tuple[Any, ...] = (
         x.shape,
-        None if x.is_contiguous() else x.stride(),
         x.dtype,
-        x.device,
         numerator.shape,
         numerator.dtype,
         denominator.shape,
         denominator.dtype,
-        denominator.device == numerator.device == x.device,
         variant,
         dim,
     )
+    if not x.is_contiguous():
+        key += x.stride()
     plan = _plans.get(key)
-    if plan is None:
+    if plan is None or not (x.is_cpu and numerator.is_cpu and denominator.is_cpu):
         plan = _Plan(x, numerator, denominator, variant, dim)
         if len(_plans) >= _MOST_PLANS:
             _plans.clear()
@@ -114,21 +126,30 @@ def _plan(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: 
     return plan
 
 
-def _coefficients(given: Tensor, compute: torch.dtype) -> Tensor:
-    return given.to(compute).resolve_neg().contiguous()
+def _coefficients(given: Tensor, convert: bool, compute: torch.dtype) -> Tensor:
+    if convert:
+        given = given.to(compute)
+    if given.is_neg() or not given.is_contiguous():
+        given = given.resolve_neg().contiguous()
+    return given
 
 
 def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> Tensor:
-    """F(x), with the strides of ``torch.empty_like(x)``. Arguments are checked."""
-    x = _dense(x)
+    """F(x), with the strides of ``torch.empty_like(x)``."""
+    if x.is_neg() or not x.is_contiguous():
+        x = _dense(x)
     plan = _plan(x, numerator, denominator, variant, dim)
-    out = torch.empty_like(x)
+    out = _empty_like(x)
     if plan.empty:
         return out
-    numerator = _coefficients(numerator, plan.compute)
-    denominator = _coefficients(denominator, plan.compute)
-    plan.call.forward(
-        _address(x), _address(numerator), _address(denominator), _address(out), get_num_threads()
+    numerator = _coefficients(numerator, plan.convert_numerator, plan.compute)
+    denominator = _coefficients(denominator, plan.convert_denominator, plan.compute)
+    plan.forward(
+        x.data_ptr(),
+        numerator.data_ptr(),
+        denominator.data_ptr(),
+        out.data_ptr(),
+        1 if plan.small else get_num_threads(),
     )
     return out
 
@@ -136,37 +157,35 @@ def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim
 def backward(
     gradient: Tensor, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x and of the coefficients, for the gradient of F. Arguments are checked."""
-    x = _dense(x)
+    """The gradients of x and of the coefficients, for the gradient of F."""
+    if x.is_neg() or not x.is_contiguous():
+        x = _dense(x)
     plan = _plan(x, numerator, denominator, variant, dim)
     if gradient.shape != x.shape or gradient.dtype != x.dtype or gradient.device != x.device:
         raise ValueError(
             f"gradient: expected {x.dtype} of shape {tuple(x.shape)} on {x.device} like x, "
             f"got {gradient.dtype} of shape {tuple(gradient.shape)} on {gradient.device}"
         )
-    x_gradient = torch.empty_like(x)
+    x_gradient = _empty_like(x)
     if plan.empty:
         return x_gradient, torch.zeros_like(numerator), torch.zeros_like(denominator)
-    gradient = gradient.resolve_conj().resolve_neg()
-    if gradient.stride() != x.stride():
-        gradient = torch.empty_like(x).copy_(gradient)
-    a, b = _coefficients(numerator, plan.compute), _coefficients(denominator, plan.compute)
-    a_gradient, b_gradient = torch.empty_like(a), torch.empty_like(b)
-    plan.call.backward(
-        _address(gradient),
-        _address(x),
-        _address(a),
-        _address(b),
-        _address(x_gradient),
-        _address(a_gradient),
-        _address(b_gradient),
-        get_num_threads(),
+    if gradient.is_neg() or gradient.stride() != x.stride():
+        gradient = _empty_like(x).copy_(gradient)
+    a = _coefficients(numerator, plan.convert_numerator, plan.compute)
+    b = _coefficients(denominator, plan.convert_denominator, plan.compute)
+    a_gradient, b_gradient = _empty_like(a), _empty_like(b)
+    plan.backward(
+        gradient.data_ptr(),
+        x.data_ptr(),
+        a.data_ptr(),
+        b.data_ptr(),
+        x_gradient.data_ptr(),
+        a_gradient.data_ptr(),
+        b_gradient.data_ptr(),
+        1 if plan.small else get_num_threads(),
     )
-    return x_gradient, a_gradient.to(numerator.dtype), b_gradient.to(denominator.dtype)
-
-
-def _address(tensor: Tensor) -> int:
-    address = tensor.data_ptr()
-    if address == 0 and tensor.numel() > 0:
-        raise RuntimeError(f"a {type(tensor).__name__} without memory reached a kernel")
-    return address
+    if plan.convert_numerator:
+        a_gradient = a_gradient.to(numerator.dtype)
+    if plan.convert_denominator:
+        b_gradient = b_gradient.to(denominator.dtype)
+    return x_gradient, a_gradient, b_gradient

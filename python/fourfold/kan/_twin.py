@@ -2,6 +2,8 @@
 
 Same values and same conventions as the kernel: the derivatives of ``|b|`` and ``|x|`` at 0 are +1, and far from the
 origin F is computed in ``1/x`` with the highest coefficients that are not zero. Everything is differentiable by torch.
+One thing differs: beyond `_limit` the derivatives with respect to coefficients that are zero, above the highest one that
+is not, stay what they are there instead of growing on.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def twin(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: i
     folded = variant in "BC"
 
     # Each form sees only arguments at which it is finite, so that no gradient becomes 0 times infinity.
-    far = grouped.abs() > 1
+    limit = _limit(compute, max(a.shape[1], b.shape[1]))
+    far = grouped.abs() > limit
     one = torch.ones_like(grouped)
     near_x = torch.where(far, one, grouped)
     near_t = _magnitude(near_x) if absolute else near_x
@@ -46,10 +49,12 @@ def twin(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: i
 
     far_x = torch.where(far, grouped, one)
     far_t = _magnitude(far_x) if absolute else far_x
-    from_a, m = _from_highest(a)
-    from_b, n = _from_highest(b)
+    from_a, above_a, m = _from_highest(a)
+    from_b, above_b, n = _from_highest(b)
     m, n = (degree.reshape(groups, *[1] * after) for degree in (m, n))
-    w = _horner(columns(from_b), 1 / far_t)
+    clamped_x, clamped_t = far_x.clamp(-limit, limit), far_t.clamp(-limit, limit)
+    p = _horner(columns(from_a), 1 / far_x) + _horner(columns(above_a), clamped_x) * clamped_x
+    w = _horner(columns(from_b), 1 / far_t) + _horner(columns(above_b), clamped_t) * clamped_t
     if folded:
         # Q = |W| + constant = |t|^n (|w| + constant |t|^-n)
         q = _magnitude(w) + constant * _power(_magnitude(far_t), -n)
@@ -57,8 +62,7 @@ def twin(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: i
     else:
         q = w
         sign = _parity(far_x, m) * (1 if absolute else _parity(far_x, n))
-    ratio = sign * _horner(columns(from_a), 1 / far_x) / q
-    beyond = _power(_magnitude(far_x), m - n) * ratio
+    beyond = _power(_magnitude(far_x), m - n) * (sign * p / q)
     return torch.where(far, beyond, near).flatten(dim, dim + 1).to(x.dtype)
 
 
@@ -74,14 +78,25 @@ def _horner(coefficients: list[Tensor], x: Tensor) -> Tensor:
     return value
 
 
-def _from_highest(table: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows of coefficients reversed, the highest that is not zero first, and its degree."""
+def _limit(dtype: torch.dtype, coefficients: int) -> float:
+    """Up to where Horner's form is far from overflow."""
+    largest, bits = (128, 512) if dtype == torch.float64 else (16, 60)
+    return float(2 ** min(largest, bits // coefficients))
+
+
+def _from_highest(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of coefficients from the highest that is not zero down, those above it, and its degree.
+
+    The latter are zero; they are there for their derivatives.
+    """
     size = table.shape[1]
     index = torch.arange(size, device=table.device)
     degree = torch.where(table != 0, index, 0).amax(dim=1, keepdim=True)
-    source = degree - index
-    moved = torch.gather(table, 1, source.clamp(min=0))
-    return torch.where(source >= 0, moved, torch.zeros_like(moved)), degree
+    down, up = degree - index, degree + 1 + index
+    zero = torch.zeros_like(table)
+    below = torch.where(down >= 0, torch.gather(table, 1, down.clamp(min=0)), zero)
+    above = torch.where(up < size, torch.gather(table, 1, up.clamp(max=size - 1)), zero)
+    return below, above, degree
 
 
 def _parity(x: Tensor, exponent: Tensor) -> Tensor:

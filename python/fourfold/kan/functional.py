@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
 
 from fourfold.kan import _kernel, _ops
-from fourfold.kan._autograd import Rational
+from fourfold.kan._autograd import Rational, apply
 from fourfold.kan._eager import in_forward_mode, is_plain
 from fourfold.kan._signature import check
 from fourfold.kan._twin import twin
@@ -102,7 +101,7 @@ def rational(
         if torch.is_grad_enabled() and (
             x.requires_grad or numerator.requires_grad or denominator.requires_grad
         ):
-            return _differentiable(x, numerator, denominator, variant, dim)
+            return apply(x, numerator, denominator, variant, dim)
         return _kernel.forward(x, numerator, denominator, variant, dim)
     for name, value in (("x", x), ("numerator", numerator), ("denominator", denominator)):
         if not isinstance(value, torch.Tensor):
@@ -119,8 +118,6 @@ def rational(
             return twin(x, numerator, denominator, variant, dim)
         # torch.func does not look into what torch.library registers for autograd.
         if torch._C._functorch.peek_interpreter_stack() is not None:
-            return _differentiable(x, numerator, denominator, variant, dim)
+            out: Tensor = Rational.apply(x, numerator, denominator, variant, dim)  # type: ignore[no-untyped-call]
+            return out
     return _ops.rational(x, numerator, denominator, variant, dim)
-
-
-_differentiable: Callable[..., Tensor] = Rational.apply
