@@ -48,7 +48,6 @@ def bases(results: Results, turns: int) -> None:
     """Forward and backward of each basis, per element of its output."""
     rows = []
     for name in BASIS_NAMES:
-        # Shorter for the last one, whose formula is slow.
         x = torch.randn(ROWS, FEATURES, requires_grad=True)
         basis = BASES[name](FEATURES)
         size = ROWS * FEATURES * basis.functions

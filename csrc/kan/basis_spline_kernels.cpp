@@ -71,6 +71,13 @@ void contract(const Spline<T>& s, int derivative, const T* grad, const T* x, T* 
 // weights stay in L1 while the rows pass by.
 constexpr std::size_t kRows = 64, kForwardFeatures = 16;
 
+// Calls f<W>(o) for what is left of the outputs: as many whole vectors as fit, then halves, and so on.
+template <int W, class F>
+FOURFOLD_INLINE void for_widths(std::size_t o, std::size_t outputs, F f) {
+    for (; o + W <= outputs; o += W) f.template operator()<W>(o);
+    if constexpr (W > 1) for_widths<W / 2>(o, outputs, f);
+}
+
 // Where the outputs of a tile begin, and how far apart the weights of neighbouring functions and features are.
 struct Strides {
     std::size_t function, feature;
@@ -123,10 +130,9 @@ void linear(const Spline<T>& s, std::size_t outputs, const T* x, const T* w, T* 
             for (; o + 4 * V <= outputs; o += 4 * V) {
                 forward_tile<Lanes<T, V>, 4>(k, stride, w + o, to + o, rows, count, at, values);
             }
-            for (; o + V <= outputs; o += V) {
-                forward_tile<Lanes<T, V>, 1>(k, stride, w + o, to + o, rows, count, at, values);
-            }
-            for (; o < outputs; ++o) forward_tile<T, 1>(k, stride, w + o, to + o, rows, count, at, values);
+            for_widths<V>(o, outputs, [&]<int W>(std::size_t at_output) {
+                forward_tile<Lanes<T, W>, 1>(k, stride, w + at_output, to + at_output, rows, count, at, values);
+            });
         }
     }
 }
@@ -211,14 +217,10 @@ void backward(const Spline<T>& s, std::size_t outputs, const T* all_grad, const 
             backward_tile<Lanes<T, V>, 4, WantsX>(k, stride, w + o, grad + o, dw + o, dx_of_block, rows, count, at,
                                                   values, slopes);
         }
-        for (; o + V <= outputs; o += V) {
-            backward_tile<Lanes<T, V>, 1, WantsX>(k, stride, w + o, grad + o, dw + o, dx_of_block, rows, count, at,
-                                                  values, slopes);
-        }
-        for (; o < outputs; ++o) {
-            backward_tile<T, 1, WantsX>(k, stride, w + o, grad + o, dw + o, dx_of_block, rows, count, at, values,
-                                        slopes);
-        }
+        for_widths<V>(o, outputs, [&]<int W>(std::size_t at_output) {
+            backward_tile<Lanes<T, W>, 1, WantsX>(k, stride, w + at_output, grad + at_output, dw + at_output,
+                                                  dx_of_block, rows, count, at, values, slopes);
+        });
         if constexpr (WantsX) {
             for (std::size_t row = 0; row < rows; ++row) {
                 T* const to = dx + (begin + row) * s.features + first;

@@ -23,6 +23,7 @@ __all__ = [
 
 # Beyond it every family is 0 even in double precision; cut there, u^2 cannot overflow.
 _FAR_OUT = 60.0
+_MEXICAN_HAT = 2 / (math.sqrt(3) * math.pi**0.25)  # unit L2 norm
 
 
 def basis(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int) -> Tensor:
@@ -45,7 +46,7 @@ def family(x: Tensor, centre: Tensor, scale: Tensor, function: str) -> Tensor:
         return torch.exp(-square)
     envelope = torch.exp(-0.5 * square)
     if function == "mexican_hat":
-        return 2 / (math.sqrt(3) * math.pi**0.25) * (1 - square) * envelope
+        return (1 - square) * envelope * _MEXICAN_HAT
     if function == "morlet":
         return torch.cos(5 * u) * envelope
     if function == "dog":
@@ -107,7 +108,7 @@ def _family_slopes(u: Tensor, function: str) -> Tensor:
         return -2 * u * torch.exp(-square)
     envelope = torch.exp(-0.5 * square)
     if function == "mexican_hat":
-        return 2 / (math.sqrt(3) * math.pi**0.25) * u * (square - 3) * envelope
+        return u * (square - 3) * envelope * _MEXICAN_HAT
     if function == "morlet":
         return -(5 * torch.sin(5 * u) + u * torch.cos(5 * u)) * envelope
     return (square - 1) * envelope
