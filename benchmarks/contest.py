@@ -59,7 +59,8 @@ def race(contestants: Sequence[Contestant], *, turns: int, seconds: float = 0.02
 
     BLAS libraries get one thread.
     """
-    with threadpool_limits(1):
+    # Not those of OpenMP, which torch's other operations run on.
+    with threadpool_limits(1, user_api="blas"):
         repeats = {}
         for one in contestants:
             one.run()  # warm: plans, pools, page faults

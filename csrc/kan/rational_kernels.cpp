@@ -116,9 +116,14 @@ FOURFOLD_INLINE typename Vector<S>::Integers backward_strip(const Formula<S, Abs
     for (int j = 0; j <= degrees.n; ++j) sums_c[j] = load<Vec>(scratch + (degrees.m + 1 + j) * lanes);
     struct {
         Vec* sums;
-        FOURFOLD_INLINE void operator()(int k, Vec h) const { sums[k] += h; }
-        FOURFOLD_INLINE void operator()(int k, Vec h, Vec power) const { sums[k] += h * power; }
-    } const add_a{sums_a}, add_c{sums_c};
+        FOURFOLD_INLINE void operator()(int i, Vec h) const { sums[i] += h; }
+        FOURFOLD_INLINE void operator()(int i, Vec h, Vec power) const { sums[i] += h * power; }
+    } const add_a{sums_a};
+    struct {
+        Vec* sums;
+        FOURFOLD_INLINE void operator()(int j, Vec k) const { sums[j] -= k; }
+        FOURFOLD_INLINE void operator()(int j, Vec k, Vec power) const { sums[j] -= k * power; }
+    } const subtract_c{sums_c};
     typename Vector<S>::Integers far{};
     const S* const inputs[] = {g, x};
     for_vectors<S>(count, inputs, dx, [&](std::size_t at, const S* const(&from)[2], S* to) {
@@ -126,7 +131,7 @@ FOURFOLD_INLINE typename Vector<S>::Integers backward_strip(const Formula<S, Abs
         const auto beyond = formula.magnitude(v) > coefficients.limit_at(at);
         far |= beyond;
         store_as(to, gradients_of<S, M, N>(formula, degrees, load_as(from[0]), v, beyond, coefficients.numerator(at),
-                                           coefficients.denominator(at), add_a, add_c));
+                                           coefficients.denominator(at), add_a, subtract_c));
     });
 #pragma GCC unroll 16
     for (int i = 0; i <= degrees.m; ++i) store(scratch + i * lanes, sums_a[i]);
@@ -150,19 +155,28 @@ FOURFOLD_INLINE typename Vector<S>::Integers backward_strip(const Formula<S, Abs
         struct {
             T* sums;
             std::size_t stride;
-            FOURFOLD_INLINE void operator()(int k, Vec h) const {
-                store(sums + k * stride, load<Vec>(sums + k * stride) + h);
+            FOURFOLD_INLINE void operator()(int i, Vec h) const {
+                store(sums + i * stride, load<Vec>(sums + i * stride) + h);
             }
-            FOURFOLD_INLINE void operator()(int k, Vec h, Vec power) const {
-                store(sums + k * stride, load<Vec>(sums + k * stride) + h * power);
+            FOURFOLD_INLINE void operator()(int i, Vec h, Vec power) const {
+                store(sums + i * stride, load<Vec>(sums + i * stride) + h * power);
             }
-        } const add_a{scratch + at, stride},
-            add_c{scratch + at + static_cast<std::size_t>(degrees.m + 1) * stride, stride};
+        } const add_a{scratch + at, stride};
+        struct {
+            T* sums;
+            std::size_t stride;
+            FOURFOLD_INLINE void operator()(int j, Vec k) const {
+                store(sums + j * stride, load<Vec>(sums + j * stride) - k);
+            }
+            FOURFOLD_INLINE void operator()(int j, Vec k, Vec power) const {
+                store(sums + j * stride, load<Vec>(sums + j * stride) - k * power);
+            }
+        } const subtract_c{scratch + at + static_cast<std::size_t>(degrees.m + 1) * stride, stride};
         const Vec v = load_as(from[1]);
         const auto beyond = formula.magnitude(v) > coefficients.limit_at(at);
         far |= beyond;
         store_as(to, gradients_of<S, M, N>(formula, degrees, load_as(from[0]), v, beyond, coefficients.numerator(at),
-                                           coefficients.denominator(at), add_a, add_c));
+                                           coefficients.denominator(at), add_a, subtract_c));
     });
     return far;
 }

@@ -71,13 +71,13 @@ FOURFOLD_INLINE typename Vector<S>::type value_of(const Formula<S, Absolute>& fo
     return p / formula.denominator(w);
 }
 
-// Returns g dF/dx and calls add_a(i, h, x^i) and add_c(j, k, t^j) for the terms h x^i and k t^j of the coefficients'
-// gradients. Where `far` is set these are zero.
-template <class S, int M, int N, bool Absolute, class A, class C, class AddA, class AddC>
+// Returns g dF/dx and calls add_a(i, h, x^i) and subtract_c(j, k, t^j) for the terms h x^i and -k t^j of the
+// coefficients' gradients. Where `far` is set these are zero. The constant of variant A's denominator has no gradient.
+template <class S, int M, int N, bool Absolute, class A, class C, class AddA, class SubtractC>
 FOURFOLD_INLINE typename Vector<S>::type gradients_of(const Formula<S, Absolute>& formula, Degrees<M, N> degrees,
                                                       typename Vector<S>::type g, typename Vector<S>::type at,
                                                       typename Vector<S>::Integers far, A a, C c, AddA add_a,
-                                                      AddC add_c) {
+                                                      SubtractC subtract_c) {
     using Vec = typename Vector<S>::type;
     using Int = typename Vector<S>::Integers;
     using F = Formula<S, Absolute>;
@@ -97,9 +97,10 @@ FOURFOLD_INLINE typename Vector<S>::type gradients_of(const Formula<S, Absolute>
     const Vec r = 1 / formula.denominator(w);
     const Vec f = p * r;
     Vec dq = dw * r;
-    Vec k = -f;
+    Vec k = f;
     if constexpr (Absolute) {
-        dq = F::with_sign(dq, (x < 0) & F::kSign);
+        // -0 + 0 is +0: zero counts as positive.
+        dq = F::with_sign(dq, same_bits<Int>(x + 0) & F::kSign);
     } else {
         const Int fold = formula.fold(w);
         dq = F::with_sign(dq, fold);
@@ -110,12 +111,12 @@ FOURFOLD_INLINE typename Vector<S>::type gradients_of(const Formula<S, Absolute>
     k = k * h;
     Vec power = x;
     add_a(0, h);
-    add_c(0, k);
+    if constexpr (!Absolute) subtract_c(0, k);
     const int both = degrees.m > degrees.n ? degrees.m : degrees.n;
 #pragma GCC unroll 16
     for (int i = 1; i <= both; ++i) {
         if (i <= degrees.m) add_a(i, h, power);
-        if (i <= degrees.n) add_c(i, k, formula.variable(power));
+        if (i <= degrees.n) subtract_c(i, k, i % 2 == 0 ? power : formula.variable(power));
         if (i < both) power *= x;
     }
     return dx;

@@ -68,12 +68,11 @@ FOURFOLD_INLINE Floats load_as(const BFloat16* from) { return same_bits<Floats>(
 
 FOURFOLD_INLINE void store_as(float* to, Floats v) { store(to, v); }
 FOURFOLD_INLINE void store_as(double* to, typename Vector<double>::type v) { store(to, v); }
-// To nearest, ties to even; NaN stays NaN.
+// To nearest, ties to even. NaN stays NaN: what arithmetic returns is quiet, its highest mantissa bit is set.
 FOURFOLD_INLINE void store_as(BFloat16* to, Floats v) {
     const Words bits = same_bits<Words>(v);
-    const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    const Words nan = (bits >> 16) | 0x40u;
-    store_narrowed(to, (v == v) ? rounded : nan);
+    const Words up = 0x7fffu + ((bits >> 16) & 1u);
+    store_narrowed(to, (bits + ((v == v) ? up : Words{})) >> 16);
 }
 
 #if FOURFOLD_LEVEL_INDEX == 2
