@@ -190,7 +190,11 @@ def _layer_gradients(
     y = module(at)
     gradients = torch.autograd.grad(y, [at, *parameters], grad)
     # Both kinds of layers hold the same weights, in another order and layout.
-    return [y.detach(), gradients[0], *sorted((g.abs().sum()[None] for g in gradients[1:]), key=float)]
+    return [
+        y.detach(),
+        gradients[0],
+        *sorted((g.abs().sum()[None] for g in gradients[1:]), key=float),
+    ]
 
 
 TABLES: dict[str, Callable[[Results, int], None]] = {"layer": layer, "bases": bases}
