@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo.testing
 
 from fourfold import kan
 from fourfold.kan import _basis_ops as ops
@@ -143,6 +144,24 @@ def test_meta_tensors_have_shapes() -> None:
     with torch.device("meta"):
         layer = kan.KANLinear(6, 5)
         assert layer(torch.empty(3, 6)).shape == (3, 5)
+
+
+def test_negated_views_are_taken_as_they_are() -> None:
+    layer = kan.KANLinear(4, 3).double()
+    z = torch.randn(6, 4, dtype=torch.complex128).conj()
+    assert z.imag.is_neg()
+    torch.testing.assert_close(layer(z.imag), layer(z.imag.resolve_neg().clone()))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, by torch
+def test_forward_mode_derivatives_are_refused_by_name() -> None:
+    layer = kan.KANLinear(4, 3).double()
+    x = torch.randn(6, 4, dtype=DOUBLE)
+    with pytest.raises((NotImplementedError, RuntimeError), match="jvp|forward"):
+        torch.func.jvp(layer, (x,), (x,))
+    layer.basis.implementation = "torch"
+    value, slope = torch.func.jvp(layer, (x,), (x,))
+    assert value.shape == slope.shape
 
 
 def test_refusals() -> None:

@@ -158,11 +158,7 @@ def test_refusals() -> None:
         ("variant: expected one of A, B, C, N, got 'Z'", ("silu",), {"variant": "Z"}),
         ("asymptote: needs a numerator of one degree more", ("silu", (4, 4)), {"asymptote": 1.0}),
         ("fn: expected a function or one of identity, .* got 'swoosh'", ("swoosh",), {}),
-        (
-            r"fn: expected finite values on \(-1.0, 1.0\), got .* at -1",
-            (torch.log,),
-            {"interval": (-1, 1)},
-        ),
+        (r"fn: expected finite values on \(-1.0, 1.0\), got .* at -1", (torch.log,), {"interval": (-1, 1)}),
         ("fn: expected a result of the shape", (torch.sum,), {}),
     ):
         with pytest.raises(ValueError, match=match):

@@ -57,9 +57,7 @@ def test_third_derivative() -> None:
         torch.testing.assert_close(value, factor * (1 + x) ** (-1 - order))
 
 
-@pytest.mark.parametrize(
-    "variant", ["A", *(pytest.param(v, marks=pytest.mark.slow) for v in "BCN")]
-)
+@pytest.mark.parametrize("variant", ["A", *(pytest.param(v, marks=pytest.mark.slow) for v in "BCN")])
 def test_opcheck(variant: str) -> None:
     x, a, b = inputs(variant)
     opcheck(torch.ops.fourfold.rational.default, (x, a, b, variant, -1))
@@ -103,10 +101,7 @@ def test_vmap(in_dims: tuple[int | None, ...], dim: int) -> None:
         got = torch.func.vmap(function, in_dims)(*batched)
         each = [
             function(
-                *(
-                    z if at is None else z.select(at, k)
-                    for z, at in zip(batched, in_dims, strict=True)
-                )
+                *(z if at is None else z.select(at, k) for z, at in zip(batched, in_dims, strict=True))
             )
             for k in range(5)
         ]
@@ -288,9 +283,7 @@ def test_refusals(implementation: Implementation) -> None:
 
 def test_refused_implementation_and_device() -> None:
     x, a, b = inputs()
-    with pytest.raises(
-        ValueError, match="implementation: expected 'kernel' or 'torch', got 'fast'"
-    ):
+    with pytest.raises(ValueError, match="implementation: expected 'kernel' or 'torch', got 'fast'"):
         kan.rational(x, a, b, implementation="fast")  # type: ignore[arg-type]
     with FakeTensorMode():
         there = [torch.empty(z.shape, device="xpu") for z in (x, a, b)]

@@ -44,9 +44,9 @@ def family(x: Tensor, centre: Tensor, scale: Tensor, function: str) -> Tensor:
         return bump
     if function == "gaussian":
         return torch.exp(-square)
-    envelope = torch.exp(-0.5 * square)
+    envelope: Tensor = torch.exp(-0.5 * square)
     if function == "mexican_hat":
-        return (1 - square) * envelope * _MEXICAN_HAT
+        return envelope * (1 - square) * _MEXICAN_HAT
     if function == "morlet":
         return torch.cos(5 * u) * envelope
     if function == "dog":
@@ -106,9 +106,9 @@ def _family_slopes(u: Tensor, function: str) -> Tensor:
         return slope
     if function == "gaussian":
         return -2 * u * torch.exp(-square)
-    envelope = torch.exp(-0.5 * square)
+    envelope: Tensor = torch.exp(-0.5 * square)
     if function == "mexican_hat":
-        return u * (square - 3) * envelope * _MEXICAN_HAT
+        return envelope * u * (square - 3) * _MEXICAN_HAT
     if function == "morlet":
         return -(5 * torch.sin(5 * u) + u * torch.cos(5 * u)) * envelope
     return (square - 1) * envelope

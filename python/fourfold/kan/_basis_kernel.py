@@ -174,7 +174,8 @@ def _ready(name: str, tensor: Tensor, like: Tensor, shape: tuple[int, ...] | Non
         raise ValueError(f"{name}: expected at least one dimension, got a scalar")
     if shape is not None and tensor.shape != shape:
         raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(tensor.shape)}")
-    return tensor.contiguous()
+    # A negated view has the address of what it negates.
+    return tensor.resolve_neg().contiguous()
 
 
 def _parameters(

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from fourfold.kan import _basis_formulas as formulas
 from fourfold.kan import _basis_kernel as kernel
-from fourfold.kan._eager import is_plain
 
 __all__ = ["basis", "spline", "spline_linear"]
 
@@ -31,6 +31,7 @@ _SCHEMAS = {
     "kan_spline_linear_backward": "(Tensor grad, Tensor x, Tensor weight, Tensor knots, "
     "Tensor table, bool wants_x) -> (Tensor, Tensor)",
 }
+_PLAIN = frozenset({Tensor, torch.nn.Parameter})
 _IMPLEMENTATIONS: dict[str, Any] = {
     "kan_basis": kernel.basis,
     "kan_basis_backward": kernel.basis_backward,
@@ -248,9 +249,15 @@ def _function_vmap(
 
 
 def _eager(*tensors: Tensor) -> bool:
-    if torch.compiler.is_compiling():
-        return False
-    return torch._C._functorch.peek_interpreter_stack() is not None or is_plain(*tensors)
+    """Whether nothing watches the operations on these tensors but autograd and ``torch.func``."""
+    return (
+        not torch.compiler.is_compiling()
+        and all(type(t) in _PLAIN and t.is_cpu and t.layout is torch.strided for t in tensors)
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._len_torch_function_stack() == 0
+        and torch._C._get_tracing_state() is None
+        and forward_ad._current_level < 0
+    )
 
 
 def _apply(function: Any) -> Any:

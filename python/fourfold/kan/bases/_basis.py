@@ -87,7 +87,8 @@ class Basis(nn.Module):
 
     def linear(self, x: Tensor, weight: Tensor) -> Tensor:
         """``sum over j, d of b_j(x[..., d]) weight[j, d, o]``, (..., O) of weight (K, D, O)."""
-        return self(x).flatten(-2) @ weight.flatten(0, 1)
+        product: Tensor = self(x).flatten(-2) @ weight.flatten(0, 1)
+        return product
 
     def check(self, x: Tensor) -> None:
         """Refuse what is no floating tensor (..., D)."""

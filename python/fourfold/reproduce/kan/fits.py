@@ -39,7 +39,7 @@ def run(context: Context) -> Section:
                 at_most(
                     f"{name} on [−{half}, {half}]",
                     error,
-                    1.02 * reachable,
+                    1.1 * reachable,
                     "largest absolute error",
                     reference=f"{number(reachable)} reachable",
                 )

@@ -11,8 +11,8 @@ from fourfold.reproduce.record import Context, Section, at_least, at_most
 __all__ = ["run"]
 
 _BLOCKS = 12
-_WIDTHS = {"quick": (384, 768), "default": (384, 768, 1536), "full": (384, 768, 1536, 3072)}
-_DRAWS = {"quick": 2, "default": 4, "full": 8}
+_WIDTHS = {"quick": (384,), "default": (384, 768, 1536), "full": (384, 768, 1536, 3072)}
+_DRAWS = {"quick": 4, "default": 6, "full": 8}
 _TEXT = f"""
 {_BLOCKS} blocks of `kan.GRKANMLP` (identity, linear, rational SiLU, linear) one after the other, without residual
 connections or norms, on N(0, 1). The weights have the gain 1/E[F(z)²] of the rational function F that precedes them.
