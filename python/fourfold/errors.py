@@ -21,6 +21,7 @@ __all__ = [
     "ResumeWarning",
     "RunInterrupted",
     "StepSizeError",
+    "TrainingError",
 ]
 
 
@@ -205,3 +206,7 @@ class OrderWarning(UserWarning):
 
 class ResumeWarning(UserWarning):
     """A run goes on where it cannot be promised to give the bits of an unbroken one."""
+
+
+class TrainingError(FourfoldError, ArithmeticError):
+    """Training stopped because the loss was no longer finite."""

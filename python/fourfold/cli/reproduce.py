@@ -25,6 +25,15 @@ def reproduce(
         bool, typer.Option("--quick", help="About a minute: smaller and fewer.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Longer: finer and more.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Folder with MNIST's .gz files, for what no package ships.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     family: Annotated[
         list[str] | None,
         typer.Option("--family", help="Only this family; may be repeated."),
@@ -53,7 +62,7 @@ def reproduce(
         files: list[str] = []
         with staged(output, files) as temporary:
             with progress_line() as say:
-                report = run(names, effort, temporary / "data", say)
+                report = run(names, effort, temporary / "data", say, data)
             write(report, temporary)
             # The page last: it is complete when it is there.
             found = sorted(temporary.rglob("*"), key=lambda path: path.name == "index.html")

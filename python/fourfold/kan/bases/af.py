@@ -1,0 +1,162 @@
+"""The activation-function combinations of AF-KAN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fourfold.kan.bases._basis import Basis, Implementation, check_domain, check_positive
+
+__all__ = ["AF"]
+
+Activation = Literal[
+    "softplus", "sigmoid", "silu", "relu", "leaky_relu", "elu", "gelu", "selu", "tanh"
+]
+Combination = Literal["quad1", "quad2", "sum", "prod", "sum_prod", "cubic1", "cubic2"]
+Reduction = Literal["global_attention", "spatial_attention", "multistep"]
+Norm = Literal["layer", "batch"]
+
+_COMBINATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "quad1": lambda a, b: (a * b).square(),
+    "quad2": lambda a, b: a * b + a.square() + b.square(),
+    "sum": lambda a, b: a + b,
+    "prod": lambda a, b: a * b,
+    "sum_prod": lambda a, b: a + b + a * b,
+    "cubic1": lambda a, b: (a + b) * (a.square() + b.square()),
+    "cubic2": lambda a, b: (a * b) ** 3,
+}
+
+
+class AF(Basis):
+    """One function per feature, reduced from g + k combinations of activations, after AF-KAN.
+
+    With an activation s and trainable ``low_j``, ``high_j`` per feature, j = 1 .. g + k,
+    ``a = s(x - low_j)`` and ``b = s(high_j - x)`` are combined:
+
+    ========== =========================
+    quad1      ``(a b)^2``
+    quad2      ``a b + a^2 + b^2``
+    sum        ``a + b``
+    prod       ``a b``
+    sum_prod   ``a + b + a b``
+    cubic1     ``(a + b)(a^2 + b^2)``
+    cubic2     ``(a b)^3``
+    ========== =========================
+
+    and the g + k results of a feature are reduced to one:
+
+    ================= ==========================================================================
+    global_attention  their sum, times the feature's softmax weight among all D features; scores are
+                      a learned combination of the g + k, over ``max(temperature, 1)``
+    spatial_attention their sum weighted by a softmax over the g + k; scores are a convolution of
+                      width 3 along the features
+    multistep         a learned combination
+    ================= ==========================================================================
+
+    then normalised over the features and put through s again.
+
+    Parameters
+    ----------
+    in_features : int
+        Number of input features D.
+    grid_size, order : int
+        g and k.
+    activation : str
+        s: softplus, sigmoid, silu, relu, leaky_relu, elu, gelu, selu or tanh.
+    combination, reduction : str
+        As in the tables.
+    norm : {"layer", "batch", None}
+        ``"batch"`` is `torch.nn.BatchNorm1d`: its statistics are those of the training, so that in
+        evaluation the prediction of a row does not depend on its batch mates. With the others it
+        never does.
+    domain : (float, float)
+        What the g intervals cover: ``low_j`` begins at ``domain[0] + (j - 1 - k) h`` and ``high_j``
+        ``(k + 1) h`` further on, h being an interval's length.
+    implementation : {"auto", "torch"}
+        There is no compiled kernel.
+
+    Notes
+    -----
+    Ta et al. 2025, "AF-KAN". Not separable but for ``multistep`` without a norm: attention and norm
+    mix the features.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        grid_size: int = 3,
+        order: int = 3,
+        activation: Activation = "silu",
+        combination: Combination = "quad1",
+        reduction: Reduction = "global_attention",
+        norm: Norm | None = "layer",
+        domain: tuple[float, float] = (0.0, 1.0),
+        implementation: Implementation = "auto",
+    ) -> None:
+        super().__init__(in_features, 1, implementation=implementation)
+        check_positive("grid_size", grid_size)
+        check_positive("order", order, 0)
+        _check_choice("activation", activation, get_args(Activation))
+        _check_choice("combination", combination, get_args(Combination))
+        _check_choice("reduction", reduction, get_args(Reduction))
+        _check_choice("norm", norm, (*get_args(Norm), None))
+        self.activation = activation
+        self.combination = combination
+        self.reduction = reduction
+        self.separable = reduction == "multistep" and norm is None
+        count = grid_size + order
+        begin, end = check_domain(domain)
+        step = (end - begin) / grid_size
+        low = begin + step * torch.arange(-order, grid_size)
+        self.low = nn.Parameter(low[:, None].repeat(1, in_features))
+        self.high = nn.Parameter((low + (order + 1) * step)[:, None].repeat(1, in_features))
+        self.score: nn.Module
+        if reduction == "spatial_attention":
+            self.score = nn.Conv1d(count, count, 3, padding=1, groups=count)
+        else:
+            self.score = nn.Linear(count, 1)
+        if reduction == "global_attention":
+            self.temperature = nn.Parameter(torch.tensor(math.sqrt(in_features)))
+        self.norm: nn.Module = nn.Identity()
+        if norm is not None:
+            self.norm = (nn.LayerNorm if norm == "layer" else nn.BatchNorm1d)(in_features)
+
+    def formula(self, x: Tensor) -> Tensor:
+        """See `Basis.formula`."""
+        s = getattr(F, self.activation)
+        expanded = x.unsqueeze(-2)
+        a, b = s(expanded - self.low.to(x.dtype)), s(self.high.to(x.dtype) - expanded)
+        reduced = self._reduce(_COMBINATIONS[self.combination](a, b))
+        normed = self.norm(reduced.reshape(-1, self.in_features)).reshape(x.shape)
+        activated: Tensor = s(normed)
+        return activated.unsqueeze(-2)
+
+    def _reduce(self, values: Tensor) -> Tensor:
+        """(..., g + k, D) to (..., D)."""
+        if self.reduction == "spatial_attention":
+            flat = values.reshape(-1, *values.shape[-2:])
+            weights: Tensor = self.score(flat).softmax(dim=-2).reshape(values.shape)
+            return (values * weights).sum(dim=-2)
+        scores: Tensor = self.score(values.transpose(-1, -2)).squeeze(-1)
+        if self.reduction == "multistep":
+            return scores
+        weights = (scores / self.temperature.clamp(min=1)).softmax(dim=-1)
+        return weights * values.sum(dim=-2)
+
+    def extra_repr(self) -> str:
+        """What `print` shows."""
+        return (
+            f"{self.in_features}, activation={self.activation!r}, "
+            f"combination={self.combination!r}, reduction={self.reduction!r}"
+        )
+
+
+def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name}: expected one of {allowed}, got {value!r}")

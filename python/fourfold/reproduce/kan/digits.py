@@ -1,0 +1,169 @@
+"""Handwritten digits: rational layers beside GELU, and what S-KAN selects."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fourfold import kan
+from fourfold.reproduce.record import (
+    Context,
+    Figure,
+    Section,
+    Table,
+    at_least,
+    for_information,
+)
+
+__all__ = ["run"]
+
+Tensor = torch.Tensor
+Data = tuple[Tensor, Tensor, Tensor, Tensor]
+
+_SEEDS = {"quick": 1, "default": 3, "full": 3}
+_BATCH = 128
+_TEXT = """
+Networks 784-256-10 on MNIST (or 64-256-10 on scikit-learn's digits, without `--data`), AdamW with a cosine schedule,
+batch 128: the two layers linear, between them GELU or a rational function; and KANLinear layers with B-splines.
+
+Then S-KAN: every node of a hidden layer mixes four bases. They are trained together, then each node goes on with its
+best two, then with its best one, and the parameters of the others are removed.
+"""
+
+
+def run(context: Context) -> Section:
+    """Train the networks, then the selectable one."""
+    section = Section(_TEXT)
+    data, name = _load(context.data)
+    mnist = name == "MNIST"
+    epochs = 10 if mnist else (10 if context.effort == "quick" else 40)
+    accuracies: dict[str, list[float]] = {}
+    seconds: dict[str, float] = {}
+    for seed in range(_SEEDS[context.effort]):
+        for kind in ("GELU", "rational", "B-spline"):
+            context.say(f"{name}, {kind}, seed {seed}")
+            torch.manual_seed(seed)
+            network = _network(kind, data[0].shape[1])
+            clock = time.perf_counter()
+            _train(network, data, epochs)
+            seconds[kind] = (time.perf_counter() - clock) / epochs
+            accuracies.setdefault(kind, []).append(_accuracy(network, data))
+    means = {kind: float(np.mean(found)) for kind, found in accuracies.items()}
+    how = f"mean over {_SEEDS[context.effort]} seeds, {epochs} epochs of {name}"
+    if mnist:
+        section.checks.append(
+            at_least("rational, accuracy (%)", means["rational"], 97.4, how, reference="97.53 KAT")
+        )
+    section.checks += [
+        at_least(
+            "rational minus GELU (points)",
+            means["rational"] - means["GELU"],
+            -0.1 if mnist else -1.0,
+            how,
+            reference="+0.07 KAT",
+        ),
+        for_information("GELU, accuracy (%)", means["GELU"], how, reference="97.46 KAT"),
+        for_information("B-spline, accuracy (%)", means["B-spline"], how),
+    ]
+    if not mnist:
+        section.checks.append(for_information("rational, accuracy (%)", means["rational"], how))
+    section.tables.append(
+        Table(
+            "Training on this machine",
+            ("network", "seconds an epoch"),
+            [(kind, f"{value:.2f}") for kind, value in seconds.items()],
+        )
+    )
+    _selection(context, section, data, name)
+    return section
+
+
+def _selection(context: Context, section: Section, data: Data, name: str) -> None:
+    torch.manual_seed(0)
+    features = data[0].shape[1]
+    network = nn.Sequential(kan.SelectableKANLinear(features, 32), kan.SelectableKANLinear(32, 10))
+    epochs = 2 if name == "MNIST" else (4 if context.effort == "quick" else 12)
+    rows = []
+    pictures = []
+    for stage, keep in (("full", 4), ("two of four", 2), ("one of four", 1)):
+        context.say(f"S-KAN, {stage}")
+        kan.select(network, keep)
+        _train(network, data, epochs)
+        count = sum(p.numel() for p in network.parameters())
+        rows.append((stage, f"{_accuracy(network, data):.2f} %", f"{count:,}"))
+        buffer = io.BytesIO()
+        kan.plot.selection(network).savefig(buffer, format="png", facecolor="white")
+        pictures.append(buffer.getvalue())
+    before = network(data[2][:200])
+    kan.prune(network)
+    change = float((network(data[2][:200]) - before).abs().max())
+    count = sum(p.numel() for p in network.parameters())
+    rows.append(("pruned", f"{_accuracy(network, data):.2f} %", f"{count:,}"))
+    section.tables.append(Table(f"S-KAN on {name}", ("stage", "accuracy", "parameters"), rows))
+    section.add(
+        "S-KAN",
+        for_information("change of the output by pruning", change, "largest absolute, 200 images"),
+    )
+    section.figures += [
+        Figure(pictures[0], "Weights of the bases after full training.", True),
+        Figure(pictures[1], "After training with the best two of each node.", True),
+    ]
+
+
+def _network(kind: str, features: int) -> nn.Module:
+    if kind == "B-spline":
+        return nn.Sequential(kan.KANLinear(features, 64), kan.KANLinear(64, 10))
+    activation = nn.GELU() if kind == "GELU" else kan.Rational(256, init="gelu")
+    return nn.Sequential(nn.Linear(features, 256), activation, nn.Linear(256, 10))
+
+
+def _train(network: nn.Module, data: Data, epochs: int) -> None:
+    images, labels = data[:2]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4)
+    steps = epochs * -(-len(images) // _BATCH)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(images)).split(_BATCH):
+            optimiser.zero_grad()
+            loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+
+
+@torch.no_grad()
+def _accuracy(network: nn.Module, data: Data) -> float:
+    return 100 * float((network(data[2]).argmax(dim=1) == data[3]).float().mean())
+
+
+def _load(folder: Path | None) -> tuple[Data, str]:
+    """Training and test images and labels; MNIST from its files, else scikit-learn's digits."""
+    if folder is not None:
+        found = [_idx(folder, f"{part}-{kind}") for part in ("train", "t10k") for kind in _KINDS]
+        images = [torch.from_numpy(a.reshape(len(a), -1) / 255.0).float() for a in found[::2]]
+        labels = [torch.from_numpy(a.astype(np.int64)) for a in found[1::2]]
+        scaled = [(a - 0.1307) / 0.3081 for a in images]
+        return (scaled[0], labels[0], scaled[1], labels[1]), "MNIST"
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    order = torch.randperm(len(digits.data), generator=torch.Generator().manual_seed(0))
+    x = torch.from_numpy(digits.data).float()[order] / 8 - 1
+    y = torch.from_numpy(digits.target).long()[order]
+    return (x[:1400], y[:1400], x[1400:], y[1400:]), "scikit-learn's digits"
+
+
+_KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
+
+
+def _idx(folder: Path, name: str) -> np.ndarray:
+    content = gzip.decompress((folder / f"{name}.gz").read_bytes())
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">u4", dimensions, 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
