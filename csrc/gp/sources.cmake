@@ -1,0 +1,2 @@
+target_sources(fourfold_core PRIVATE csrc/gp/covariance.cpp)
+fourfold_add_kernels(csrc/gp/covariance_kernels.cpp)
