@@ -227,7 +227,7 @@ def test_orders_that_do_not_exist_are_refused(nu: float, highest: int) -> None:
         (lambda: SquaredExponential(-1.0), "lengthscale: expected positive"),
         (lambda: SquaredExponential(np.nan), "lengthscale: expected finite"),
         (
-            lambda: SquaredExponential(np.ones(2)),
+            lambda: Matern(*[[1.0, 2.0]]),
             r"lengthscale: expected one number, got shape \(2,\)",
         ),
         (lambda: SpectralMixture([1.0], [1.0, 2.0], [0.0]), "expected equal lengths"),

@@ -157,8 +157,8 @@ class Kernel(ABC):
         b = a if y is None else np.asarray(y, dtype=np.float64)
         if a.ndim != 1 or b.ndim != 1:
             raise ValueError(f"x, y: expected vectors, got shapes {a.shape} and {b.shape}")
-        values = self.jet(a[:, None] - b, [i + j])[0]
-        return np.negative(values, out=values) if j % 2 else values
+        values: npt.NDArray[np.float64] = self.jet(a[:, None] - b, [i + j])[0]
+        return -values if j % 2 else values
 
     @property
     def variance_at_zero(self) -> float:
