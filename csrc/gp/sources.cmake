@@ -1,2 +1,2 @@
-target_sources(fourfold_core PRIVATE csrc/gp/covariance.cpp)
+target_sources(fourfold_core PRIVATE csrc/gp/covariance.cpp csrc/gp/state_space.cpp)
 fourfold_add_kernels(csrc/gp/covariance_kernels.cpp)
