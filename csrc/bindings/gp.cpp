@@ -81,9 +81,20 @@ void mode_gram(Index batch, Index count, const Sizes& sizes, int mode, Address x
                      list.empty() ? nullptr : list.data(), at<const T>(weight), at<T>(gram), threads);
 }
 
-Index eigh(Index batch, Index n, Address a, Address values, Address vectors, int threads) {
+bool eigh(const std::vector<std::tuple<Index, Index, Address, Address, Address>>& jobs, int threads) {
     const GilReleased released;
-    return gp::eigh(batch, n, at<const double>(a), at<double>(values), at<double>(vectors), threads);
+    std::vector<gp::EighJob> list;
+    for (const auto& [batch, n, a, values, vectors] : jobs) {
+        list.push_back({batch, n, at<const double>(a), at<double>(values), at<double>(vectors)});
+    }
+    return gp::eigh(list, threads);
+}
+
+template <class T>
+std::pair<double, double> asymmetry(Index batch, Index n, Address a) {
+    const GilReleased released;
+    const gp::Asymmetry result = gp::asymmetry<T>(batch, n, at<const T>(a));
+    return {result.largest, result.difference};
 }
 
 template <class T>
@@ -94,6 +105,7 @@ void register_algebra(py::module_& module, const std::string& dtype) {
     module.def(name("spectral_divide").c_str(), spectral_divide<T>);
     module.def(name("spectral_sums").c_str(), spectral_sums<T>);
     module.def(name("mode_gram").c_str(), mode_gram<T>);
+    module.def(name("asymmetry").c_str(), asymmetry<T>);
 }
 
 }  // namespace

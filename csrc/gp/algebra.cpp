@@ -4,6 +4,7 @@
 #include "gp/algebra.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "support/aligned.hpp"
@@ -81,7 +82,8 @@ void one_mode(const Mode<T>& mode, const T* matrix, Index slabs, Index inner, co
     const auto gemm = algebra_kernels<T>().gemm;
     const Index rows = mode.rows, columns = mode.columns;
     if (inner == 1) {
-        const Index some = std::max<Index>(64, ceil_div(kGrain, std::max<Index>(1, rows * columns)));
+        // Every item packs the matrix anew: not too few rows for each.
+        const Index some = std::max(std::clamp<Index>(ceil_div(slabs, 4), 64, 512), ceil_div(kGrain, rows * columns));
         parallel_for(static_cast<std::size_t>(ceil_div(slabs, some)), threads, [&](std::size_t item, int) {
             const Index s0 = static_cast<Index>(item) * some, count = std::min(some, slabs - s0);
             gemm({count, rows, columns, x + s0 * columns, matrix, nullptr, columns, 1, mode.cs, mode.rs,
@@ -90,9 +92,10 @@ void one_mode(const Mode<T>& mode, const T* matrix, Index slabs, Index inner, co
         });
         return;
     }
-    const Index width = std::min(inner, std::max<Index>(240, ceil_div(kGrain, rows * columns * 24) * 24));
+    const Index widest = std::max(std::clamp<Index>(ceil_div(inner, 4), 48, 240), ceil_div(kGrain, rows * columns));
+    const Index width = ceil_div(ceil_div(inner, ceil_div(inner, widest)), 24) * 24;
     const Index pieces = ceil_div(inner, width);
-    const Index group = pieces > 1 ? 1 : std::max<Index>(1, kGrain / std::max<Index>(1, rows * columns * inner));
+    const Index group = pieces > 1 ? 1 : std::max<Index>(1, kGrain / (rows * columns * inner));
     parallel_for(static_cast<std::size_t>(ceil_div(slabs, group) * pieces), threads, [&](std::size_t item, int) {
         const Index first = static_cast<Index>(item) / pieces * group, j0 = static_cast<Index>(item) % pieces * width;
         for (Index s = first; s < std::min(slabs, first + group); ++s) {
@@ -120,26 +123,40 @@ std::vector<T> outer(int d, const Index* sizes, const T* const* values, Index it
 
 Index rows_per_item(Index n) { return std::max<Index>(1, ceil_div(16384, std::max<Index>(1, n))); }
 
+// Entries of the largest result before the last one.
+template <class T>
+Index largest_intermediate(int d, const Mode<T>* modes) {
+    Index size = 1, largest = 0;
+    for (int k = 0; k < d; ++k) size *= modes[k].columns;
+    for (int k = 0; k + 1 < d; ++k) {
+        size = size / modes[k].columns * modes[k].rows;
+        largest = std::max(largest, size);
+    }
+    return largest;
+}
+
 }  // namespace
 
 template <class T>
 void mode_products(Index batch, Index count, int d, const Mode<T>* modes, const T* x, T* out, T* work, int threads) {
-    Index in_size = 1, out_size = 1, work_size = 1, size = 1;
+    Index in_size = 1;
     for (int k = 0; k < d; ++k) in_size *= modes[k].columns;
-    size = in_size;
-    for (int k = 0; k < d; ++k) {
-        size = size / std::max<Index>(1, modes[k].columns) * modes[k].rows;
-        work_size = std::max(work_size, size);
-    }
-    out_size = size;
+    const Index work_size = largest_intermediate(d, modes);
+    Index out_size = in_size;
+    for (int k = 0; k < d; ++k) out_size = out_size / modes[k].columns * modes[k].rows;
+    // Results go to `work` and to `out` in turn, the last one to `out`; if an intermediate one is larger than `out`,
+    // the second half of `work` stands in for it.
+    T* second = work_size > out_size ? work + batch * count * work_size : out;
+    const Index second_size = work_size > out_size ? work_size : out_size;
     over_batch(batch, threads, [&](Index b) {
-        // The last product has to land in out.
         const T* from = x + b * count * in_size;
         Index before = 1, after = in_size;
         for (int k = 0; k < d; ++k) {
             const Mode<T>& mode = modes[k];
             after /= mode.columns;
-            T* to = (d - 1 - k) % 2 == 0 ? out + b * count * out_size : work + b * count * work_size;
+            T* to = k == d - 1             ? out + b * count * out_size
+                    : (d - 1 - k) % 2 == 0 ? second + b * count * second_size
+                                           : work + b * count * work_size;
             one_mode(mode, mode.matrix + b * mode.item, count * before, after, from, to, threads);
             from = to;
             before *= mode.rows;
@@ -278,19 +295,50 @@ std::size_t eigh_work_count(Index n) {
     return static_cast<std::size_t>(2 * n * ld + 8 * ld + 4 * (16 * n + 64));
 }
 
-Index eigh(Index batch, Index n, const double* a, double* values, double* vectors, int threads) {
-    std::vector<char> good(static_cast<std::size_t>(batch));
-    std::vector<AlignedBuffer<double>> work(static_cast<std::size_t>(std::max(threads, 1)));
-    parallel_for(good.size(), threads, [&](std::size_t item, int worker) {
-        AlignedBuffer<double>& mine = work[static_cast<std::size_t>(worker)];
-        if (mine.size() == 0) mine = AlignedBuffer<double>(eigh_work_count(n));
-        const Index b = static_cast<Index>(item);
-        good[item] = eigh_kernel()(n, a + b * n * n, values + b * n, vectors + b * n * n, mine.data());
-    });
-    for (std::size_t b = 0; b < good.size(); ++b) {
-        if (!good[b]) return static_cast<Index>(b);
+bool eigh(const std::vector<EighJob>& jobs, int threads) {
+    struct Item {
+        const EighJob* job;
+        Index index;
+    };
+    std::vector<Item> items;
+    Index largest = 0;
+    for (const EighJob& job : jobs) {
+        largest = std::max(largest, job.n);
+        for (Index b = 0; b < job.batch; ++b) items.push_back({&job, b});
     }
-    return -1;
+    std::vector<char> good(items.size());
+    std::vector<AlignedBuffer<double>> work(static_cast<std::size_t>(std::max(threads, 1)));
+    parallel_for(items.size(), threads, [&](std::size_t item, int worker) {
+        AlignedBuffer<double>& mine = work[static_cast<std::size_t>(worker)];
+        if (mine.size() == 0) mine = AlignedBuffer<double>(eigh_work_count(largest));
+        const auto [job, b] = items[item];
+        const Index n = job->n;
+        good[item] = eigh_kernel()(n, job->a + b * n * n, job->values + b * n, job->vectors + b * n * n, mine.data());
+    });
+    return std::all_of(good.begin(), good.end(), [](char ok) { return ok != 0; });
+}
+
+template <class T>
+Asymmetry asymmetry(Index batch, Index n, const T* a) {
+    Asymmetry result{0, 0};
+    for (Index b = 0; b < batch; ++b) {
+        const T* matrix = a + b * n * n;
+        for (Index i0 = 0; i0 < n; i0 += 16) {
+            for (Index j0 = 0; j0 <= i0; j0 += 16) {
+                for (Index i = i0; i < std::min(n, i0 + 16); ++i) {
+                    for (Index j = j0; j < std::min(n, j0 + 16); ++j) {
+                        const double one = matrix[i * n + j], other = matrix[j * n + i];
+                        // Written so that a NaN stays.
+                        if (!(std::fabs(one) <= result.largest)) result.largest = std::fabs(one);
+                        if (!(std::fabs(other) <= result.largest)) result.largest = std::fabs(other);
+                        if (!(std::fabs(one - other) <= result.difference)) result.difference = std::fabs(one - other);
+                    }
+                }
+            }
+        }
+        if (std::isnan(result.largest)) return result;
+    }
+    return result;
 }
 
 #define FOURFOLD_GP_INSTANTIATE(T)                                                                                  \
@@ -299,7 +347,8 @@ Index eigh(Index batch, Index n, const double* a, double* values, double* vector
     template void spectral_sums<T>(Index, int, const Index*, const T* const*, const T*, double*, double*, double*,  \
                                    double* const*, int);                                                            \
     template void mode_gram<T>(Index, Index, int, const Index*, int, const T*, const T*, const T* const*, const T*, \
-                               T*, int);
+                               T*, int);                                                                            \
+    template Asymmetry asymmetry<T>(Index, Index, const T*);
 FOURFOLD_GP_INSTANTIATE(float)
 FOURFOLD_GP_INSTANTIATE(double)
 

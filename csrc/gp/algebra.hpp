@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace fourfold::gp {
 
@@ -22,7 +23,7 @@ struct Product {
 };
 
 // Terms of a sum that are done at a time, and bytes of the widest panel: `pack` has kDepth * kPanelBytes bytes.
-inline constexpr std::ptrdiff_t kDepth = 384;
+inline constexpr std::ptrdiff_t kDepth = 256;
 inline constexpr std::ptrdiff_t kPanelBytes = 192;
 template <class T>
 inline constexpr std::size_t kPackCount = kDepth * kPanelBytes / sizeof(T);
@@ -64,7 +65,8 @@ struct Mode {
     std::ptrdiff_t item, rs, cs;
 };
 
-// out = (M_1 (x) ... (x) M_d) x; x is not changed. `work` holds as much as the largest intermediate result.
+// out = (M_1 (x) ... (x) M_d) x; x is not changed. `work` holds batch*count times as many entries as the largest
+// intermediate result has (nothing for d = 1), and twice that if it is larger than `out`. Sizes are positive.
 template <class T>
 void mode_products(std::ptrdiff_t batch, std::ptrdiff_t count, int d, const Mode<T>* modes, const T* x, T* out, T* work,
                    int threads);
@@ -91,9 +93,20 @@ template <class T>
 void mode_gram(std::ptrdiff_t batch, std::ptrdiff_t count, int d, const std::ptrdiff_t* sizes, int k, const T* x,
                const T* z, const T* const* values, const T* weight, T* gram, int threads);
 
-// values[batch, n], vectors[batch, n, n] (eigenvectors in rows) of a[batch, n, n]. Returns the first item that failed,
-// or -1.
-std::ptrdiff_t eigh(std::ptrdiff_t batch, std::ptrdiff_t n, const double* a, double* values, double* vectors,
-                    int threads);
+// values[batch, n], vectors[batch, n, n] (eigenvectors in rows) of a[batch, n, n].
+struct EighJob {
+    std::ptrdiff_t batch, n;
+    const double* a;
+    double *values, *vectors;
+};
+// False if one of the matrices failed.
+bool eigh(const std::vector<EighJob>& jobs, int threads);
+
+// Largest |a_ij| and largest |a_ij - a_ji| of a[batch, n, n]; a NaN among the entries makes `largest` NaN.
+struct Asymmetry {
+    double largest, difference;
+};
+template <class T>
+Asymmetry asymmetry(std::ptrdiff_t batch, std::ptrdiff_t n, const T* a);
 
 }  // namespace fourfold::gp

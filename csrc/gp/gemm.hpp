@@ -122,18 +122,29 @@ void pack_panel(Index k, Index columns, Index width, const T* b, Index rsb, Inde
         }
         return;
     }
-    // Column by column, 8 rows at a time: whole cache lines are read when rsb == 1.
-    for (Index l0 = 0; l0 < k; l0 += 8) {
-        const Index l1 = smaller(k, l0 + 8);
-        for (Index j = 0; j < columns; ++j) {
-            for (Index l = l0; l < l1; ++l) pack[l * width + j] = b[l * rsb + j * csb];
-        }
-        for (Index l = l0; l < l1; ++l) {
-            for (Index j = columns; j < width; ++j) pack[l * width + j] = T(0);
-            if (weight != nullptr) {
-#pragma omp simd
-                for (Index j = 0; j < width; ++j) pack[l * width + j] *= weight[l];
+    constexpr Index V = kLanes<T>;
+    using Vec = Lanes<T, kLanes<T>>;
+    for (Index l0 = 0; l0 < k; l0 += V) {
+        const Index count = smaller(V, k - l0);
+        T* to = pack + l0 * width;
+        for (Index j0 = 0; j0 < width; j0 += V) {
+            if (rsb == 1 && count == V && j0 + V <= columns) {
+                Vec square[kLanes<T>];
+                for (Index j = 0; j < V; ++j) square[j] = load<Vec>(b + l0 + (j0 + j) * csb);
+                ::fourfold::FOURFOLD_LEVEL::transpose_from<1, kLanes<T>>(square);
+                for (Index l = 0; l < V; ++l) store(to + l * width + j0, square[l]);
+                continue;
             }
+            for (Index l = 0; l < count; ++l) {
+                for (Index j = j0; j < j0 + V; ++j) {
+                    to[l * width + j] = j < columns ? b[(l0 + l) * rsb + j * csb] : T(0);
+                }
+            }
+        }
+        if (weight == nullptr) continue;
+        for (Index l = 0; l < count; ++l) {
+#pragma omp simd
+            for (Index j = 0; j < width; ++j) to[l * width + j] *= weight[l0 + l];
         }
     }
 }
@@ -143,8 +154,10 @@ void gemm(const Product<T>& p, T* pack) {
     constexpr Index V = kLanes<T>;
     constexpr Index wide = kVectors * V;
     alignas(64) T edge[kRows * wide];
-    for (Index k0 = 0; k0 < p.k || k0 == 0; k0 += kDepth) {
-        const Index depth = smaller(kDepth, p.k - k0);
+    // Equal stretches of the sum: a panel of one stays in the first-level cache.
+    const Index stretches = p.k > kDepth ? (p.k + kDepth - 1) / kDepth : 1, most = (p.k + stretches - 1) / stretches;
+    for (Index k0 = 0; k0 < p.k || k0 == 0; k0 += most > 0 ? most : 1) {
+        const Index depth = smaller(most, p.k - k0);
         const Update update = k0 == 0 || p.update != Update::set ? p.update : Update::add;
         const T* weight = p.weight == nullptr ? nullptr : p.weight + k0;
         for (Index j0 = 0; j0 < p.n; j0 += wide) {

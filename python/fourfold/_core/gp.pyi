@@ -1,1 +1,58 @@
-"""C++ of `fourfold.gp`."""
+"""Types of `fourfold._core.gp` (csrc/bindings/gp.cpp). Addresses are integers; 0 means none."""
+
+# (rows, columns, address, stride of a batch item, row stride, column stride), strides in elements
+_Mode = tuple[int, int, int, int, int, int]
+
+def mode_products_float32(
+    batch: int, count: int, modes: list[_Mode], x: int, out: int, work: int, threads: int, /
+) -> None: ...
+def triangular_solves_float32(
+    batch: int, count: int, sizes: list[int], lower: list[int], transposed: bool, x: int, threads: int, /
+) -> None: ...
+def spectral_divide_float32(
+    batch: int,
+    count: int,
+    sizes: list[int],
+    values: list[int],
+    noise: int,
+    x: int,
+    quad: int,
+    threads: int,
+    /,
+) -> None: ...
+def spectral_sums_float32(
+    batch: int,
+    sizes: list[int],
+    values: list[int],
+    noise: int,
+    logdet: int,
+    inverse: int,
+    smallest: int,
+    traces: list[int],
+    threads: int,
+    /,
+) -> None: ...
+def mode_gram_float32(
+    batch: int,
+    count: int,
+    sizes: list[int],
+    mode: int,
+    x: int,
+    z: int,
+    values: list[int],
+    weight: int,
+    gram: int,
+    threads: int,
+    /,
+) -> None: ...
+def asymmetry_float32(batch: int, n: int, a: int, /) -> tuple[float, float]: ...
+
+mode_products_float64 = mode_products_float32
+triangular_solves_float64 = triangular_solves_float32
+spectral_divide_float64 = spectral_divide_float32
+spectral_sums_float64 = spectral_sums_float32
+mode_gram_float64 = mode_gram_float32
+asymmetry_float64 = asymmetry_float32
+
+# jobs: (batch, n, address of a, of values, of vectors)
+def eigh_float64(jobs: list[tuple[int, int, int, int, int]], threads: int, /) -> bool: ...
