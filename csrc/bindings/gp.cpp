@@ -91,10 +91,28 @@ bool eigh(const std::vector<std::tuple<Index, Index, Address, Address, Address>>
 }
 
 template <class T>
-std::pair<double, double> asymmetry(Index batch, Index n, Address a) {
+std::pair<double, double> asymmetry(Index batch, Index n, Address a, int threads) {
     const GilReleased released;
-    const gp::Asymmetry result = gp::asymmetry<T>(batch, n, at<const T>(a));
+    const gp::Asymmetry result = gp::asymmetry<T>(batch, n, at<const T>(a), threads);
     return {result.largest, result.difference};
+}
+
+template <class T>
+bool all_finite(Index rows, Index n, Address x, int threads) {
+    const GilReleased released;
+    return gp::all_finite<T>(rows, n, at<const T>(x), threads);
+}
+
+template <class T>
+void row_dots(Index rows, Index n, Address x, Address z, Address out, int threads) {
+    const GilReleased released;
+    gp::row_dots<T>(rows, n, at<const T>(x), at<const T>(z), at<double>(out), threads);
+}
+
+template <class T>
+void scale_rows(Index rows, Index n, Address factor, Address x, Address out, int threads) {
+    const GilReleased released;
+    gp::scale_rows<T>(rows, n, at<const T>(factor), at<const T>(x), at<T>(out), threads);
 }
 
 template <class T>
@@ -106,6 +124,9 @@ void register_algebra(py::module_& module, const std::string& dtype) {
     module.def(name("spectral_sums").c_str(), spectral_sums<T>);
     module.def(name("mode_gram").c_str(), mode_gram<T>);
     module.def(name("asymmetry").c_str(), asymmetry<T>);
+    module.def(name("all_finite").c_str(), all_finite<T>);
+    module.def(name("row_dots").c_str(), row_dots<T>);
+    module.def(name("scale_rows").c_str(), scale_rows<T>);
 }
 
 }  // namespace

@@ -292,7 +292,8 @@ void mode_gram(Index batch, Index count, int d, const Index* sizes, int k, const
 
 std::size_t eigh_work_count(Index n) {
     const Index ld = ceil_div(n, 8) * 8;
-    return static_cast<std::size_t>(2 * n * ld + 8 * ld + 4 * (16 * n + 64));
+    return static_cast<std::size_t>(2 * n * ld + 8 * ld + 4 * (16 * n + 64) + 2 * 32 * ld + 32 * 32) +
+           kPackCount<double>;
 }
 
 bool eigh(const std::vector<EighJob>& jobs, int threads) {
@@ -318,37 +319,13 @@ bool eigh(const std::vector<EighJob>& jobs, int threads) {
     return std::all_of(good.begin(), good.end(), [](char ok) { return ok != 0; });
 }
 
-template <class T>
-Asymmetry asymmetry(Index batch, Index n, const T* a) {
-    Asymmetry result{0, 0};
-    for (Index b = 0; b < batch; ++b) {
-        const T* matrix = a + b * n * n;
-        for (Index i0 = 0; i0 < n; i0 += 16) {
-            for (Index j0 = 0; j0 <= i0; j0 += 16) {
-                for (Index i = i0; i < std::min(n, i0 + 16); ++i) {
-                    for (Index j = j0; j < std::min(n, j0 + 16); ++j) {
-                        const double one = matrix[i * n + j], other = matrix[j * n + i];
-                        // Written so that a NaN stays.
-                        if (!(std::fabs(one) <= result.largest)) result.largest = std::fabs(one);
-                        if (!(std::fabs(other) <= result.largest)) result.largest = std::fabs(other);
-                        if (!(std::fabs(one - other) <= result.difference)) result.difference = std::fabs(one - other);
-                    }
-                }
-            }
-        }
-        if (std::isnan(result.largest)) return result;
-    }
-    return result;
-}
-
 #define FOURFOLD_GP_INSTANTIATE(T)                                                                                  \
     template void mode_products<T>(Index, Index, int, const Mode<T>*, const T*, T*, T*, int);                       \
     template void spectral_divide<T>(Index, Index, int, const Index*, const T* const*, const T*, T*, double*, int); \
     template void spectral_sums<T>(Index, int, const Index*, const T* const*, const T*, double*, double*, double*,  \
                                    double* const*, int);                                                            \
     template void mode_gram<T>(Index, Index, int, const Index*, int, const T*, const T*, const T* const*, const T*, \
-                               T*, int);                                                                            \
-    template Asymmetry asymmetry<T>(Index, Index, const T*);
+                               T*, int);
 FOURFOLD_GP_INSTANTIATE(float)
 FOURFOLD_GP_INSTANTIATE(double)
 

@@ -102,11 +102,22 @@ struct EighJob {
 // False if one of the matrices failed.
 bool eigh(const std::vector<EighJob>& jobs, int threads);
 
+// Passes over x[rows, n] on our own threads: a parallel pass of another library just before would leave its threads
+// spinning beside ours.
+template <class T>
+bool all_finite(std::ptrdiff_t rows, std::ptrdiff_t n, const T* x, int threads);
+// out[r] = sum_j x[r, j]*z[r, j]
+template <class T>
+void row_dots(std::ptrdiff_t rows, std::ptrdiff_t n, const T* x, const T* z, double* out, int threads);
+// out[r, j] = factor[r]*x[r, j]; out may be x
+template <class T>
+void scale_rows(std::ptrdiff_t rows, std::ptrdiff_t n, const T* factor, const T* x, T* out, int threads);
+
 // Largest |a_ij| and largest |a_ij - a_ji| of a[batch, n, n]; a NaN among the entries makes `largest` NaN.
 struct Asymmetry {
     double largest, difference;
 };
 template <class T>
-Asymmetry asymmetry(std::ptrdiff_t batch, std::ptrdiff_t n, const T* a);
+Asymmetry asymmetry(std::ptrdiff_t batch, std::ptrdiff_t n, const T* a, int threads);
 
 }  // namespace fourfold::gp

@@ -1,2 +1,2 @@
-target_sources(fourfold_core PRIVATE csrc/gp/algebra.cpp csrc/gp/triangular.cpp)
+target_sources(fourfold_core PRIVATE csrc/gp/algebra.cpp csrc/gp/passes.cpp csrc/gp/triangular.cpp)
 fourfold_add_kernels(csrc/gp/algebra_kernels.cpp)

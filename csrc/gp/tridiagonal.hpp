@@ -16,6 +16,7 @@ namespace {
 
 inline constexpr Index kPad = 8;
 inline constexpr Index kStrip = 32;
+inline constexpr Index kBlock = 32;
 
 struct TridiagonalWork {
     Index n, ld;
@@ -26,6 +27,7 @@ struct TridiagonalWork {
     Index capacity, used;   // in rotations
     double* sweeps;         // first row and number of each QL step, as doubles
     Index sweep_count;
+    double *panel, *factor, *pack;  // of the blocks of reflectors: [2*kBlock][ld], [kBlock][kBlock], for gemm
 };
 
 FOURFOLD_INLINE Index padded(Index n) { return (n + kPad - 1) / kPad * kPad; }
@@ -46,6 +48,9 @@ TridiagonalWork tridiagonal_work(Index n, double* work) {
     for (double** vector : {&t.d, &t.e, &t.tau, &t.v, &t.w, &t.u, &t.y}) *vector = take(t.ld);
     t.rotations = take(2 * t.capacity);
     t.sweeps = take(2 * t.capacity);
+    t.panel = take(2 * kBlock * t.ld);
+    t.factor = take(kBlock * kBlock);
+    t.pack = take(static_cast<Index>(kPackCount<double>));
     return t;
 }
 
@@ -123,38 +128,53 @@ void reduce(TridiagonalWork& t) {
     }
 }
 
-// q[i][j] = (H_0 H_1 ...)[j][i]: accumulated backwards in `a`'s place of q, then transposed through a.
+// Blocks of reflectors as 1 - V T V' (Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989): their action on q
+// is matrix products. T[kBlock][kBlock] for the reflectors first .. first + count - 1, whose vectors are rows of a.
+void block_factor(const TridiagonalWork& t, Index first, Index count) {
+    for (Index j = 0; j < count; ++j) {
+        const double* v = t.a + (first + j) * t.ld;
+        const double tau = t.tau[first + j];
+        double* column = t.y;
+        for (Index i = 0; i < j; ++i) {
+            const double* other = t.a + (first + i) * t.ld;
+            double sum = 0;
+#pragma omp simd reduction(+ : sum)
+            for (Index c = first + j + 1; c < t.n; ++c) sum += other[c] * v[c];
+            column[i] = -tau * sum;
+        }
+        for (Index i = 0; i < j; ++i) {
+            double sum = 0;
+            for (Index l = i; l < j; ++l) sum += t.factor[i * kBlock + l] * column[l];
+            t.factor[i * kBlock + j] = sum;
+        }
+        t.factor[j * kBlock + j] = tau;
+        for (Index i = j + 1; i < count; ++i) t.factor[i * kBlock + j] = 0;
+    }
+}
+
+// a <- (H_0 H_1 ...)', by q = H_0 (H_1 (...)) from the last block on.
 void accumulate(TridiagonalWork& t) {
-    const Index n = t.n, ld = t.ld;
+    const Index n = t.n, ld = t.ld, reflectors = n - 1;
     for (Index i = 0; i < n * ld; ++i) t.q[i] = 0;
     for (Index i = 0; i < n; ++i) t.q[i * ld + i] = 1;
-    for (Index j = n - 3; j >= 0; --j) {
-        if (t.tau[j] == 0) continue;
-        const double* v = t.a + j * ld;
-        const Index from = (j + 1) / kPad * kPad;
-        double* __restrict y = t.y;
-        for (Index c = from; c < ld; ++c) y[c] = 0;
-        Index i = j + 1;
-        for (; i + 4 <= n; i += 4) {
-            const double* q = t.q + i * ld;
-#pragma omp simd
-            for (Index c = from; c < ld; ++c) {
-                y[c] += (v[i] * q[c] + v[i + 1] * q[ld + c]) + (v[i + 2] * q[2 * ld + c] + v[i + 3] * q[3 * ld + c]);
-            }
-        }
-        for (; i < n; ++i) {
-#pragma omp simd
-            for (Index c = from; c < ld; ++c) y[c] += v[i] * t.q[i * ld + c];
-        }
-        for (i = j + 1; i < n; ++i) {
-            const double factor = t.tau[j] * v[i];
-            double* __restrict q = t.q + i * ld;
-#pragma omp simd
-            for (Index c = from; c < ld; ++c) q[c] -= factor * y[c];
+    for (Index first = reflectors <= 0 ? -1 : (reflectors - 1) / kBlock * kBlock; first >= 0; first -= kBlock) {
+        const Index count = smaller(kBlock, reflectors - first), from = first + 1, size = n - from;
+        block_factor(t, first, count);
+        const double* v = t.a + first * ld + from;
+        double* q = t.q + from * ld + from;
+        double* product = t.panel;
+        double* scaled = t.panel + kBlock * ld;
+        gemm<double>({count, size, size, v, q, nullptr, ld, 1, ld, 1, product, ld, Update::set, false}, t.pack);
+        gemm<double>({count, size, count, t.factor, product, nullptr, kBlock, 1, ld, 1, scaled, ld, Update::set, false},
+                     t.pack);
+        gemm<double>({size, size, count, v, scaled, nullptr, 1, ld, ld, 1, q, ld, Update::subtract, false}, t.pack);
+    }
+    for (Index i0 = 0; i0 < n; i0 += kPad) {
+        for (Index j = 0; j < n; ++j) {
+            for (Index i = i0; i < smaller(n, i0 + kPad); ++i) t.a[j * ld + i] = t.q[i * ld + j];
         }
     }
     for (Index i = 0; i < n; ++i) {
-        for (Index j = 0; j < n; ++j) t.a[j * ld + i] = t.q[i * ld + j];
         for (Index j = n; j < ld; ++j) t.a[i * ld + j] = 0;
     }
 }

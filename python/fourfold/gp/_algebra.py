@@ -70,7 +70,7 @@ def check_factors(factors: Sequence[Tensor]) -> None:
 
 def check_data(y: Tensor) -> None:
     """Refuse data that is not finite."""
-    if not math.isfinite(float(y.sum())) and not bool(torch.isfinite(y).all()):
+    if not _kernel.all_finite(y):
         bad = int((~torch.isfinite(y)).sum())
         raise ValueError(
             f"y: {bad} entries are not finite; give mask= if these were not observed (True: observed)"
@@ -168,9 +168,9 @@ def expanded(dec: Decomposition, batch: int) -> Decomposition:
 def reduce_data(dec: Decomposition, noise: Tensor | None, y: Tensor) -> tuple[Tensor, Tensor]:
     """X = (V y)/D or B = L^-1 y, and the quadratic forms, float64 (batch, count)."""
     if noise is None:
-        x = y.clone()
+        x = _kernel.scale_rows(y.new_ones(y.shape[:2]), y)
         _kernel.triangular_solves_(dec.matrices, x)
-        return x, x.double().square().sum(-1)
+        return x, _kernel.row_dots(x, x)
     x = _kernel.mode_products(dec.matrices, y)
     return x, _kernel.spectral_divide_(dec.values, noise, x)
 
@@ -179,7 +179,7 @@ def restore_data(dec: Decomposition, x: Tensor) -> Tensor:
     """V'X or L^-T B: the solution."""
     if dec.values:
         return _kernel.mode_products(dec.matrices, x, transposed=True)
-    x = x.clone()
+    x = _kernel.scale_rows(x.new_ones(x.shape[:2]), x)
     _kernel.triangular_solves_(dec.matrices, x, transposed=True)
     return x
 
@@ -237,12 +237,15 @@ def inv_quad_logdet_backward(
     sizes = dec.sizes
     total = math.prod(sizes)
     grad_quad, grad_logdet = grad_quad.contiguous(), grad_logdet.contiguous()
-    grad_y = 2 * grad_quad.unsqueeze(-1) * restore_data(dec, x) if wants_y else None
+    grad_y = None
+    if wants_y:
+        grad_y = restore_data(dec, x)
+        _kernel.scale_rows(2 * grad_quad, grad_y, grad_y)
     grad_noise = None
     traces: list[Tensor] = []
     if noise is not None:
         _, inverse, _, traces = _kernel.spectral_sums(dec.values, noise, traces=True)
-        norms = torch.linalg.vecdot(x, x).double()
+        norms = _kernel.row_dots(x, x)
         grad_noise = grad_logdet * inverse - (grad_quad * norms).sum(-1)
         grad_noise = grad_noise.to(x.dtype)
     gradients: list[Tensor | None] = []
@@ -290,5 +293,5 @@ def solve_backward(
             continue
         gram = _kernel.mode_gram(dec.sizes, k, z, x, dec.values, ones)
         gradients.append(_factor_gradient(dec, k, -(gram + gram.mT) / 2))
-    grad_noise = None if noise is None else -torch.linalg.vecdot(z, x).sum(-1)
+    grad_noise = None if noise is None else -_kernel.row_dots(z, x).sum(-1).to(x.dtype)
     return gradients, grad_noise, restore_data(dec, z)

@@ -7,7 +7,6 @@ sizes of the modes, in C order.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,16 +18,19 @@ from fourfold._threads import get_num_threads
 
 __all__ = [
     "SMALL",
+    "all_finite",
     "asymmetry",
     "mode_gram",
     "mode_products",
+    "row_dots",
+    "scale_rows",
     "small_eigh",
     "spectral_divide_",
     "spectral_sums",
     "triangular_solves_",
 ]
 
-SMALL = 256
+SMALL = 512
 """Up to this size our own eigensolver is the faster one for kernel matrices."""
 
 
@@ -181,9 +183,49 @@ def asymmetry(matrix: Tensor) -> tuple[float, float]:
     if matrix.numel() == 0:
         return 0.0, 0.0
     largest, difference = _function("asymmetry", matrix.dtype)(
-        matrix.shape[0], matrix.shape[-1], _address("factor", matrix, matrix.dtype)
+        matrix.shape[0], matrix.shape[-1], _address("factor", matrix, matrix.dtype), get_num_threads()
     )
     return float(largest), float(difference)
+
+
+def all_finite(x: Tensor) -> bool:
+    """Whether every entry of x (..., n) is finite."""
+    if x.numel() == 0:
+        return True
+    rows = x.numel() // x.shape[-1]
+    address = _address("x", x, x.dtype)
+    return bool(_function("all_finite", x.dtype)(rows, x.shape[-1], address, get_num_threads()))
+
+
+def row_dots(x: Tensor, z: Tensor) -> Tensor:
+    """Sums of x*z over the last axis, float64."""
+    sums = torch.zeros(x.shape[:-1], dtype=torch.float64)
+    if x.numel() > 0:
+        _function("row_dots", x.dtype)(
+            sums.numel(),
+            x.shape[-1],
+            _address("x", x, x.dtype),
+            _address("z", z, x.dtype),
+            sums.data_ptr(),
+            get_num_threads(),
+        )
+    return sums
+
+
+def scale_rows(factor: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
+    """``factor[..., None] * x``, into ``out``, which may be x, or into new memory."""
+    if out is None:
+        out = torch.empty_like(x)
+    if x.numel() > 0:
+        _function("scale_rows", x.dtype)(
+            factor.numel(),
+            x.shape[-1],
+            _address("factor", factor, x.dtype),
+            _address("x", x, x.dtype),
+            _address("out", out, x.dtype),
+            get_num_threads(),
+        )
+    return out
 
 
 def small_eigh(factors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
@@ -203,7 +245,3 @@ def small_eigh(factors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
         raise ArithmeticError("the eigenvalue iteration did not converge")
     return results
 
-
-def product(sizes: Sequence[int]) -> int:
-    """The number of points of a grid."""
-    return math.prod(sizes)
