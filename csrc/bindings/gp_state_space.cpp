@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "bindings/gil.hpp"
@@ -35,7 +36,7 @@ void register_gp_state_space(py::module_& module) {
             const gp::StateSpaceModel model{components, order.data(), at<const double>(rate),
                                             at<const double>(variance)};
             const std::size_t scratch_size = gp::state_space_scratch(model, count, backward);
-            std::vector<std::size_t> reached(series);
+            std::vector<std::pair<std::size_t, double>> reached(series);
             parallel_for(series, threads, [&](std::size_t i, int worker) {
                 const std::size_t row = i * count, part = i * components;
                 const gp::Series one{count, at<const double>(time), at<const double>(value, row),
@@ -44,7 +45,9 @@ void register_gp_state_space(py::module_& module) {
                                                     at<double>(out[2], row),  at<double>(out[3], part),
                                                     at<double>(out[4], part), at<double>(out[5], row),
                                                     at<double>(out[6], row)};
-                reached[i] = gp::state_space(model, one, results, at<double>(scratch, worker * scratch_size));
+                const gp::Reached end =
+                    gp::state_space(model, one, results, at<double>(scratch, worker * scratch_size));
+                reached[i] = {end.index, end.predicted_variance};
             });
             return reached;
         },

@@ -44,7 +44,7 @@ public:
     }
 
     // Forward in time. predicted[t], if not null, is the state before the observation at t.
-    std::size_t forward(double& log_likelihood, Moments<D>* predicted) {
+    Reached forward(double& log_likelihood, Moments<D>* predicted) {
         Moments<D> state{};
         each_entry([&](int c, int i, int j, int k) {
             state.covariance[i * D + j] = model_.variance[c] * stationary_covariance(model_.order[c])[k];
@@ -56,10 +56,10 @@ public:
             if (!series_.observed[t]) continue;
             const double error = series_.value[t] - observation(state.mean);
             const double s = update(state, t);
-            if (!(s > 0) || !std::isfinite(s)) return t;
+            if (!(s > 0) || !std::isfinite(s)) return {t, s};
             log_likelihood -= 0.5 * (kLog2Pi + std::log(s) + error * error / s);
         }
-        return series_.count;
+        return {series_.count, 0};
     }
 
     // Backward in time: the adjoint of `forward`. Its adjoint of the predicted mean, times the predicted covariance, is
@@ -286,28 +286,28 @@ private:
 };
 
 template <int D>
-std::size_t run(const StateSpaceModel& model, const Series& series, const StateSpaceResults& out, double* scratch) {
+Reached run(const StateSpaceModel& model, const Series& series, const StateSpaceResults& out, double* scratch) {
     Filter<D> filter(model, series);
     auto* predicted = reinterpret_cast<Moments<D>*>(scratch);
-    const std::size_t reached = filter.forward(*out.log_likelihood, predicted);
-    if (reached == series.count && predicted != nullptr) filter.backward(predicted, out);
+    const Reached reached = filter.forward(*out.log_likelihood, predicted);
+    if (reached.index == series.count && predicted != nullptr) filter.backward(predicted, out);
     return reached;
 }
 
-using Run = std::size_t (*)(const StateSpaceModel&, const Series&, const StateSpaceResults&, double*);
+using Run = Reached (*)(const StateSpaceModel&, const Series&, const StateSpaceResults&, double*);
 constexpr Run kRuns[kMaxState + 1] = {nullptr, run<1>, run<2>, run<3>,  run<4>,  run<5>, run<6>,
                                       run<7>,  run<8>, run<9>, run<10>, run<11>, run<12>};
 
 }  // namespace
 
 std::size_t state_space_scratch(const StateSpaceModel& model, std::size_t count, bool backward) {
-    const std::size_t d = state_size(model);
+    const std::size_t d = kSizes[index_of_size(state_size(model))];
     return backward ? count * (d + d * d) : 0;
 }
 
-std::size_t state_space(const StateSpaceModel& model, const Series& series, const StateSpaceResults& results,
-                        double* scratch) {
-    return kRuns[state_size(model)](model, series, results, scratch);
+Reached state_space(const StateSpaceModel& model, const Series& series, const StateSpaceResults& results,
+                    double* scratch) {
+    return kRuns[index_of_size(state_size(model))](model, series, results, scratch);
 }
 
 }  // namespace fourfold::gp

@@ -47,8 +47,13 @@ struct StateSpaceResults {
 // likelihood is wanted.
 std::size_t state_space_scratch(const StateSpaceModel& model, std::size_t count, bool backward);
 
-// Returns the index of the first observation whose predicted variance is not positive and finite, or `count`.
-std::size_t state_space(const StateSpaceModel& model, const Series& series, const StateSpaceResults& results,
-                        double* scratch);
+// Where a series ended: at `count`, or at the first observation whose predicted variance is not positive and finite.
+struct Reached {
+    std::size_t index;
+    double predicted_variance;
+};
+
+Reached state_space(const StateSpaceModel& model, const Series& series, const StateSpaceResults& results,
+                    double* scratch);
 
 }  // namespace fourfold::gp

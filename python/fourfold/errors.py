@@ -10,9 +10,11 @@ from typing import Any
 
 __all__ = [
     "BlowUpError",
+    "ConvergenceError",
     "DamagedFileError",
     "FourfoldError",
     "MissingExtraError",
+    "NotPositiveDefiniteError",
     "OrderWarning",
     "StepSizeError",
 ]
@@ -51,7 +53,7 @@ class _InterruptedRun(FourfoldError, ArithmeticError):
         return _rebuild, (type(self), str(self), state)
 
 
-def _rebuild(kind: type[_InterruptedRun], message: str, state: dict[str, Any]) -> _InterruptedRun:
+def _rebuild(kind: type[FourfoldError], message: str, state: dict[str, Any]) -> FourfoldError:
     return kind(message, **state)
 
 
@@ -81,6 +83,66 @@ class StepSizeError(_InterruptedRun):
     solution : object
         The states saved so far, as the function that raised would have returned them, or None.
     """
+
+
+class NotPositiveDefiniteError(FourfoldError, ArithmeticError):
+    """A matrix that has to be positive definite is not.
+
+    Parameters
+    ----------
+    message : str
+        Which matrix, what was found, and what to do about it.
+    factor : int or None
+        Index of the Kronecker factor; None if it is the whole matrix with its noise.
+    batch : int
+        Flat index in the batch.
+    pivot : int or None
+        Row at which the Cholesky decomposition stopped, counted from 0; None if it was not by Cholesky.
+    smallest_eigenvalue : float
+        The smallest eigenvalue of that matrix.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        factor: int | None = None,
+        batch: int = 0,
+        pivot: int | None = None,
+        smallest_eigenvalue: float,
+    ) -> None:
+        super().__init__(message)
+        self.factor = factor
+        self.batch = batch
+        self.pivot = pivot
+        self.smallest_eigenvalue = smallest_eigenvalue
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {key: value for key, value in vars(self).items() if not key.startswith("__")}
+        return _rebuild, (type(self), str(self), state)
+
+
+class ConvergenceError(FourfoldError, ArithmeticError):
+    """An iteration did not reach its tolerance within the steps it was given.
+
+    Parameters
+    ----------
+    message : str
+        What was iterated, how far it came, and what to do about it.
+    iterations : int
+        Steps made.
+    residual : float
+        Relative residual reached.
+    """
+
+    def __init__(self, message: str, *, iterations: int, residual: float) -> None:
+        super().__init__(message)
+        self.iterations = iterations
+        self.residual = residual
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {"iterations": self.iterations, "residual": self.residual}
+        return _rebuild, (type(self), str(self), state)
 
 
 class MissingExtraError(FourfoldError, ImportError):

@@ -1,1 +1,12 @@
 """Exact Gaussian processes on grids, and PDEs solved by them."""
+
+from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
+from fourfold.gp.kronecker import Kronecker
+from fourfold.gp.toeplitz import Toeplitz
+
+__all__ = [
+    "ConvergenceError",
+    "Kronecker",
+    "NotPositiveDefiniteError",
+    "Toeplitz",
+]

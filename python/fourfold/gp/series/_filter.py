@@ -70,11 +70,14 @@ def run_filter(
         backward=backward,
         threads=threads,
     )
-    for row, at in enumerate(reached):
+    for row, (at, predicted) in enumerate(reached):
         if at < count:
             raise NotPositiveDefiniteError(
-                f"series {row}: the predicted variance of the observation at t = {time[at]:.6g} is not positive; "
-                "equal times without noise, or a length-scale far above the whole time span"
+                f"series {row}: the variance that the filter predicts for observation {at} (t = {time[at]:.6g}) is "
+                f"{predicted:.3g}; two observations at one time need noise",
+                batch=row,
+                pivot=at,
+                smallest_eigenvalue=predicted,
             )
     if not backward:
         return Pass(likelihood, None, None, None, None, None, None)
