@@ -295,8 +295,15 @@ Reached run(const StateSpaceModel& model, const Series& series, const StateSpace
 }
 
 using Run = Reached (*)(const StateSpaceModel&, const Series&, const StateSpaceResults&, double*);
-constexpr Run kRuns[kMaxState + 1] = {nullptr, run<1>, run<2>, run<3>,  run<4>,  run<5>, run<6>,
-                                      run<7>,  run<8>, run<9>, run<10>, run<11>, run<12>};
+// Sizes in between run as the next larger one, with states that nothing drives.
+constexpr int kSizes[] = {1, 2, 3, 4, 6, 9, kMaxState};
+constexpr Run kRuns[] = {run<1>, run<2>, run<3>, run<4>, run<6>, run<9>, run<kMaxState>};
+
+int index_of_size(int size) {
+    int i = 0;
+    while (kSizes[i] < size) ++i;
+    return i;
+}
 
 }  // namespace
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import mpmath
 import numpy as np
@@ -227,7 +227,7 @@ def test_orders_that_do_not_exist_are_refused(nu: float, highest: int) -> None:
         (lambda: SquaredExponential(-1.0), "lengthscale: expected positive"),
         (lambda: SquaredExponential(np.nan), "lengthscale: expected finite"),
         (
-            lambda: Matern(*[[1.0, 2.0]]),
+            lambda: Matern(cast(float, [1.0, 2.0])),
             r"lengthscale: expected one number, got shape \(2,\)",
         ),
         (lambda: SpectralMixture([1.0], [1.0, 2.0], [0.0]), "expected equal lengths"),

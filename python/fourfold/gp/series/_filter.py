@@ -65,7 +65,9 @@ def run_filter(
         value=value.ctypes.data,
         noise=noise.ctypes.data,
         observed=observed.ctypes.data,
-        out=[a.ctypes.data for a in (likelihood, *results)] if backward else [likelihood.ctypes.data] + [0] * 6,
+        out=[a.ctypes.data for a in (likelihood, *results)]
+        if backward
+        else [likelihood.ctypes.data] + [0] * 6,
         scratch=scratch.ctypes.data if backward else 0,
         backward=backward,
         threads=threads,
