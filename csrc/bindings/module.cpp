@@ -20,4 +20,5 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     py::module_ gp = module.def_submodule("gp");
     register_gp(gp);
     register_gp_kernels(gp);
+    register_gp_state_space(gp);
 }

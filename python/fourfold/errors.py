@@ -16,6 +16,7 @@ __all__ = [
     "MissingExtraError",
     "MissingProgramError",
     "NotSavableError",
+    "NotPositiveDefiniteError",
     "OrderWarning",
     "ReconstructionError",
     "ResumeWarning",
@@ -111,17 +112,59 @@ class ConvergenceError(FourfoldError, ArithmeticError):
     ----------
     residual : float
         How near it came, in the terms of the function that raised.
+    iterations : int or None
+        Steps made, where they are counted.
     state : object
         What had been reached, as the function that raised would have returned it, or None.
     """
 
-    def __init__(self, message: str, *, residual: float, state: Any = None) -> None:
+    def __init__(
+        self, message: str, *, residual: float, iterations: int | None = None, state: Any = None
+    ) -> None:
         super().__init__(message)
         self.residual = residual
+        self.iterations = iterations
         self.state = state
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), str(self), {"residual": self.residual, "state": self.state})
+        return _rebuild, (type(self), str(self), dict(vars(self)))
+
+
+class NotPositiveDefiniteError(FourfoldError, ArithmeticError):
+    """A matrix that has to be positive definite is not.
+
+    Parameters
+    ----------
+    message : str
+        Which matrix, what was found, and what to do about it.
+    factor : int or None
+        Index of the Kronecker factor; None if it is the whole matrix with its noise.
+    batch : int
+        Flat index in the batch.
+    pivot : int or None
+        Row at which the Cholesky decomposition stopped, counted from 0; None if it was not by Cholesky.
+    smallest_eigenvalue : float
+        The smallest eigenvalue of that matrix.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        factor: int | None = None,
+        batch: int = 0,
+        pivot: int | None = None,
+        smallest_eigenvalue: float,
+    ) -> None:
+        super().__init__(message)
+        self.factor = factor
+        self.batch = batch
+        self.pivot = pivot
+        self.smallest_eigenvalue = smallest_eigenvalue
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {key: value for key, value in vars(self).items() if not key.startswith("__")}
+        return _rebuild, (type(self), str(self), state)
 
 
 class RunInterrupted(KeyboardInterrupt):

@@ -1,1 +1,105 @@
 """C++ of `fourfold.gp`."""
+
+def covariance_jet(
+    envelope: int,
+    components: int,
+    parameters: int,
+    lag: int,
+    n: int,
+    out: list[int],
+    threads: int,
+) -> None: ...
+def covariance_pull_back(
+    envelope: int,
+    components: int,
+    parameters: int,
+    lag: int,
+    n: int,
+    cotangent: list[int],
+    gradient: int,
+    threads: int,
+) -> None: ...
+
+def state_space(
+    *,
+    order: list[int],
+    rate: int,
+    variance: int,
+    series: int,
+    count: int,
+    time: int,
+    value: int,
+    noise: int,
+    observed: int,
+    out: list[int],
+    scratch: int,
+    backward: bool,
+    threads: int,
+) -> list[tuple[int, float]]: ...
+def state_space_scratch(order: list[int], count: int) -> int: ...
+"""Types of `fourfold._core.gp` (csrc/bindings/gp.cpp). Addresses are integers; 0 means none."""
+
+# (rows, columns, address, stride of a batch item, row stride, column stride), strides in elements
+_Mode = tuple[int, int, int, int, int, int]
+
+def mode_products_float32(
+    batch: int, count: int, modes: list[_Mode], x: int, out: int, work: int, threads: int, /
+) -> None: ...
+def triangular_solves_float32(
+    batch: int, count: int, sizes: list[int], lower: list[int], transposed: bool, x: int, threads: int, /
+) -> None: ...
+def spectral_divide_float32(
+    batch: int,
+    count: int,
+    sizes: list[int],
+    values: list[int],
+    noise: int,
+    x: int,
+    quad: int,
+    threads: int,
+    /,
+) -> None: ...
+def spectral_sums_float32(
+    batch: int,
+    sizes: list[int],
+    values: list[int],
+    noise: int,
+    logdet: int,
+    inverse: int,
+    smallest: int,
+    traces: list[int],
+    threads: int,
+    /,
+) -> None: ...
+def mode_gram_float32(
+    batch: int,
+    count: int,
+    sizes: list[int],
+    mode: int,
+    x: int,
+    z: int,
+    values: list[int],
+    weight: int,
+    gram: int,
+    threads: int,
+    /,
+) -> None: ...
+def asymmetry_float32(batch: int, n: int, a: int, threads: int, /) -> tuple[float, float]: ...
+def all_finite_float32(rows: int, n: int, x: int, threads: int, /) -> bool: ...
+def row_dots_float32(rows: int, n: int, x: int, z: int, out: int, threads: int, /) -> None: ...
+def scale_rows_float32(
+    rows: int, n: int, factor: int, x: int, out: int, threads: int, /
+) -> None: ...
+
+all_finite_float64 = all_finite_float32
+row_dots_float64 = row_dots_float32
+scale_rows_float64 = scale_rows_float32
+mode_products_float64 = mode_products_float32
+triangular_solves_float64 = triangular_solves_float32
+spectral_divide_float64 = spectral_divide_float32
+spectral_sums_float64 = spectral_sums_float32
+mode_gram_float64 = mode_gram_float32
+asymmetry_float64 = asymmetry_float32
+
+# jobs: (batch, n, address of a, of values, of vectors)
+def eigh_float64(jobs: list[tuple[int, int, int, int, int]], threads: int, /) -> bool: ...

@@ -1,1 +1,16 @@
 """Exact Gaussian processes on grids, and PDEs solved by them."""
+
+from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
+from fourfold.gp import kernels
+from fourfold.gp.kronecker import Kronecker
+from fourfold.gp.series import StateSpaceGP
+from fourfold.gp.toeplitz import Toeplitz
+
+__all__ = [
+    "ConvergenceError",
+    "Kronecker",
+    "NotPositiveDefiniteError",
+    "StateSpaceGP",
+    "Toeplitz",
+    "kernels",
+]

@@ -1,0 +1,332 @@
+// The drivers: how the work is cut into items for the threads. Cuts depend on sizes alone, so results do not depend on
+// the number of threads. A batch that is large enough is cut by its items alone (a parallel_for inside another runs on
+// its own thread), else every item is cut.
+#include "gp/algebra.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "support/aligned.hpp"
+#include "support/isa.hpp"
+#include "support/thread_pool.hpp"
+
+#if FOURFOLD_X86_LEVELS
+#define FOURFOLD_GP_LEVELS(DECLARE) DECLARE(baseline) DECLARE(v3) DECLARE(v4)
+#else
+#define FOURFOLD_GP_LEVELS(DECLARE) DECLARE(baseline)
+#endif
+#define FOURFOLD_GP_DECLARE(level)                      \
+    namespace level {                                   \
+    extern const AlgebraKernels<float> algebra_float;   \
+    extern const AlgebraKernels<double> algebra_double; \
+    extern const EighKernel eigh_double;                \
+    }
+
+namespace fourfold::gp {
+
+FOURFOLD_GP_LEVELS(FOURFOLD_GP_DECLARE)
+
+#if FOURFOLD_X86_LEVELS
+#define FOURFOLD_GP_CHOOSE(name)                         \
+    if (isa::level() == isa::Level::v4) return v4::name; \
+    if (isa::level() == isa::Level::v3) return v3::name; \
+    return baseline::name
+#else
+#define FOURFOLD_GP_CHOOSE(name) return baseline::name
+#endif
+
+template <>
+const AlgebraKernels<float>& algebra_kernels<float>() {
+    FOURFOLD_GP_CHOOSE(algebra_float);
+}
+template <>
+const AlgebraKernels<double>& algebra_kernels<double>() {
+    FOURFOLD_GP_CHOOSE(algebra_double);
+}
+EighKernel eigh_kernel() { FOURFOLD_GP_CHOOSE(eigh_double); }
+
+namespace {
+
+using Index = std::ptrdiff_t;
+
+// Work of one item of a parallel_for, in multiplications: some 10 microseconds.
+constexpr Index kGrain = 100000;
+// A batch of this many items keeps the threads busy by itself.
+constexpr Index kManyItems = 4;
+
+Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
+
+// Calls work(item) for every item, across threads if there are many, else one after the other so that each may use
+// all threads.
+template <class F>
+void over_batch(Index batch, int threads, const F& work) {
+    if (batch >= kManyItems) {
+        parallel_for(static_cast<std::size_t>(batch), threads,
+                     [&](std::size_t b, int) { work(static_cast<Index>(b)); });
+        return;
+    }
+    for (Index b = 0; b < batch; ++b) work(b);
+}
+
+// Per-thread memory of the products.
+template <class T>
+T* pack_buffer() {
+    thread_local AlignedBuffer<T> buffer(kPackCount<T>);
+    return buffer.data();
+}
+
+// out[slabs, rows, inner] = M x[slabs, columns, inner]
+template <class T>
+void one_mode(const Mode<T>& mode, const T* matrix, Index slabs, Index inner, const T* x, T* out, int threads) {
+    const auto gemm = algebra_kernels<T>().gemm;
+    const Index rows = mode.rows, columns = mode.columns;
+    if (inner == 1) {
+        // Every item packs the matrix anew: not too few rows for each.
+        const Index some = std::max(std::clamp<Index>(ceil_div(slabs, 4), 64, 512), ceil_div(kGrain, rows * columns));
+        parallel_for(static_cast<std::size_t>(ceil_div(slabs, some)), threads, [&](std::size_t item, int) {
+            const Index s0 = static_cast<Index>(item) * some, count = std::min(some, slabs - s0);
+            gemm({count, rows, columns, x + s0 * columns, matrix, nullptr, columns, 1, mode.cs, mode.rs,
+                  out + s0 * rows, rows, Update::set, false},
+                 pack_buffer<T>());
+        });
+        return;
+    }
+    const Index widest = std::max(std::clamp<Index>(ceil_div(inner, 4), 48, 240), ceil_div(kGrain, rows * columns));
+    const Index width = ceil_div(ceil_div(inner, ceil_div(inner, widest)), 24) * 24;
+    const Index pieces = ceil_div(inner, width);
+    const Index group = pieces > 1 ? 1 : std::max<Index>(1, kGrain / (rows * columns * inner));
+    parallel_for(static_cast<std::size_t>(ceil_div(slabs, group) * pieces), threads, [&](std::size_t item, int) {
+        const Index first = static_cast<Index>(item) / pieces * group, j0 = static_cast<Index>(item) % pieces * width;
+        for (Index s = first; s < std::min(slabs, first + group); ++s) {
+            gemm({rows, std::min(width, inner - j0), columns, matrix, x + s * columns * inner + j0, nullptr, mode.rs,
+                  mode.cs, inner, 1, out + s * rows * inner + j0, inner, Update::set, false},
+                 pack_buffer<T>());
+        }
+    });
+}
+
+// values_0 (x) ... (x) values_{d-1}; a lone 1 for d = 0.
+template <class T>
+std::vector<T> outer(int d, const Index* sizes, const T* const* values, Index item) {
+    std::vector<T> product{T(1)};
+    for (int k = 0; k < d; ++k) {
+        std::vector<T> next;
+        next.reserve(product.size() * static_cast<std::size_t>(sizes[k]));
+        for (const T factor : product) {
+            for (Index i = 0; i < sizes[k]; ++i) next.push_back(factor * values[k][item * sizes[k] + i]);
+        }
+        product = std::move(next);
+    }
+    return product;
+}
+
+Index rows_per_item(Index n) { return std::max<Index>(1, ceil_div(16384, std::max<Index>(1, n))); }
+
+// Entries of the largest result before the last one.
+template <class T>
+Index largest_intermediate(int d, const Mode<T>* modes) {
+    Index size = 1, largest = 0;
+    for (int k = 0; k < d; ++k) size *= modes[k].columns;
+    for (int k = 0; k + 1 < d; ++k) {
+        size = size / modes[k].columns * modes[k].rows;
+        largest = std::max(largest, size);
+    }
+    return largest;
+}
+
+}  // namespace
+
+template <class T>
+void mode_products(Index batch, Index count, int d, const Mode<T>* modes, const T* x, T* out, T* work, int threads) {
+    Index in_size = 1;
+    for (int k = 0; k < d; ++k) in_size *= modes[k].columns;
+    const Index work_size = largest_intermediate(d, modes);
+    Index out_size = in_size;
+    for (int k = 0; k < d; ++k) out_size = out_size / modes[k].columns * modes[k].rows;
+    // Results go to `work` and to `out` in turn, the last one to `out`; if an intermediate one is larger than `out`,
+    // the second half of `work` stands in for it.
+    T* second = work_size > out_size ? work + batch * count * work_size : out;
+    const Index second_size = work_size > out_size ? work_size : out_size;
+    over_batch(batch, threads, [&](Index b) {
+        const T* from = x + b * count * in_size;
+        Index before = 1, after = in_size;
+        for (int k = 0; k < d; ++k) {
+            const Mode<T>& mode = modes[k];
+            after /= mode.columns;
+            T* to = k == d - 1             ? out + b * count * out_size
+                    : (d - 1 - k) % 2 == 0 ? second + b * count * second_size
+                                           : work + b * count * work_size;
+            one_mode(mode, mode.matrix + b * mode.item, count * before, after, from, to, threads);
+            from = to;
+            before *= mode.rows;
+        }
+    });
+}
+
+template <class T>
+void spectral_divide(Index batch, Index count, int d, const Index* sizes, const T* const* values, const T* noise, T* x,
+                     double* quad, int threads) {
+    const Index n = sizes[d - 1];
+    over_batch(batch, threads, [&](Index b) {
+        const std::vector<T> lead = outer(d - 1, sizes, values, b);
+        const Index rows = static_cast<Index>(lead.size()), step = rows_per_item(n), pieces = ceil_div(rows, step);
+        std::vector<double> sums(static_cast<std::size_t>(count * pieces));
+        parallel_for(sums.size(), threads, [&](std::size_t item, int) {
+            const Index c = static_cast<Index>(item) / pieces, r0 = static_cast<Index>(item) % pieces * step;
+            sums[item] =
+                algebra_kernels<T>().divide(std::min(step, rows - r0), n, lead.data() + r0, values[d - 1] + b * n,
+                                            noise[b], x + ((b * count + c) * rows + r0) * n);
+        });
+        for (Index c = 0; c < count; ++c) {
+            double sum = 0;
+            for (Index p = 0; p < pieces; ++p) sum += sums[static_cast<std::size_t>(c * pieces + p)];
+            quad[b * count + c] = sum;
+        }
+    });
+}
+
+template <class T>
+void spectral_sums(Index batch, int d, const Index* sizes, const T* const* values, const T* noise, double* logdet,
+                   double* inverse, double* smallest, double* const* traces, int threads) {
+    const Index n = sizes[d - 1];
+    over_batch(batch, threads, [&](Index b) {
+        const std::vector<T> lead = outer(d - 1, sizes, values, b);
+        const Index rows = static_cast<Index>(lead.size()), step = rows_per_item(n), pieces = ceil_div(rows, step);
+        std::vector<SpectralSums> sums(static_cast<std::size_t>(pieces));
+        std::vector<double> row(traces == nullptr ? 0 : static_cast<std::size_t>(rows));
+        std::vector<double> columns(traces == nullptr ? 0 : static_cast<std::size_t>(pieces * n));
+        parallel_for(sums.size(), threads, [&](std::size_t item, int) {
+            const Index p = static_cast<Index>(item), r0 = p * step;
+            sums[item] = algebra_kernels<T>().sums(
+                std::min(step, rows - r0), n, lead.data() + r0, values[d - 1] + b * n, noise[b],
+                traces == nullptr ? nullptr : row.data() + r0, traces == nullptr ? nullptr : columns.data() + p * n);
+        });
+        logdet[b] = inverse[b] = 0;
+        smallest[b] = sums[0].smallest;
+        for (const SpectralSums& sum : sums) {
+            logdet[b] += sum.log;
+            inverse[b] += sum.inverse;
+            // Written so that a NaN stays.
+            if (!(sum.smallest >= smallest[b])) smallest[b] = sum.smallest;
+        }
+        if (traces == nullptr) return;
+        double* last = traces[d - 1] + b * n;
+        for (Index j = 0; j < n; ++j) {
+            last[j] = 0;
+            for (Index p = 0; p < pieces; ++p) last[j] += columns[static_cast<std::size_t>(p * n + j)];
+        }
+        // row[i_1 .. i_k] = sum over the later modes; contract one mode after the other.
+        for (int k = d - 2; k >= 0; --k) {
+            const Index size = sizes[k];
+            const std::vector<T> before = outer(k, sizes, values, b);
+            double* trace = traces[k] + b * size;
+            std::fill(trace, trace + size, 0.0);
+            for (std::size_t r = 0; r < before.size(); ++r) {
+                double sum = 0;
+                for (Index i = 0; i < size; ++i) {
+                    const double entry = row[r * static_cast<std::size_t>(size) + static_cast<std::size_t>(i)];
+                    trace[i] += static_cast<double>(before[r]) * entry;
+                    sum += static_cast<double>(values[k][b * size + i]) * entry;
+                }
+                row[r] = sum;
+            }
+        }
+    });
+}
+
+template <class T>
+void mode_gram(Index batch, Index count, int d, const Index* sizes, int k, const T* x, const T* z,
+               const T* const* values, const T* weight, T* gram, int threads) {
+    const Index n = sizes[k];
+    Index before = 1, after = 1;
+    for (int i = 0; i < k; ++i) before *= sizes[i];
+    for (int i = k + 1; i < d; ++i) after *= sizes[i];
+    const bool half = x == z;
+    over_batch(batch, threads, [&](Index b) {
+        const std::vector<T> ones_before(static_cast<std::size_t>(before), T(1));
+        const std::vector<T> ones_after(static_cast<std::size_t>(after), T(1));
+        const std::vector<T> lead = values == nullptr ? ones_before : outer(k, sizes, values, b);
+        const std::vector<T> trail =
+            values == nullptr ? ones_after : outer(d - 1 - k, sizes + k + 1, values + k + 1, b);
+        // Terms of the sum are (c, i, j): i before, j after the mode. Along the longer of i and j they are cut in
+        // stretches for the threads; partial sums are added in order.
+        const bool along_after = after > 1;
+        const Index outer_terms = along_after ? count * before : count, inner_terms = along_after ? after : before;
+        const Index terms = outer_terms * inner_terms;
+        const Index pieces = std::clamp<Index>(terms * n * n / (8 * kGrain), 1, 8);
+        std::vector<AlignedBuffer<T>> partial(static_cast<std::size_t>(pieces));
+        parallel_for(static_cast<std::size_t>(pieces), threads, [&](std::size_t piece, int) {
+            AlignedBuffer<T>& sum = partial[piece] = AlignedBuffer<T>(static_cast<std::size_t>(n * n));
+            std::vector<T> factors(static_cast<std::size_t>(std::min(inner_terms, kDepth)));
+            const Index from = terms * static_cast<Index>(piece) / pieces;
+            const Index to = terms * (static_cast<Index>(piece) + 1) / pieces;
+            Index depth = 0;
+            for (Index t = from; t < to; t += depth) {
+                const Index o = t / inner_terms, i = t % inner_terms;
+                depth = std::min({to - t, inner_terms - i, kDepth});
+                const Index c = along_after ? o / before : o;
+                T factor = weight == nullptr ? T(1) : weight[b * count + c];
+                if (along_after) factor *= lead[static_cast<std::size_t>(o % before)];
+                const T* line = along_after ? trail.data() + i : lead.data() + i;
+                for (Index f = 0; f < depth; ++f) factors[static_cast<std::size_t>(f)] = factor * line[f];
+                const Index start =
+                    along_after ? (b * count * before + o) * n * after + i : (b * count + c) * before * n + i * n;
+                const Index row = along_after ? after : 1, term = along_after ? 1 : n;
+                algebra_kernels<T>().gemm({n, n, depth, x + start, z + start, factors.data(), row, term, term, row,
+                                           sum.data(), n, Update::add, half},
+                                          pack_buffer<T>());
+            }
+        });
+        T* total = gram + b * n * n;
+        std::copy(partial[0].data(), partial[0].data() + n * n, total);
+        for (std::size_t p = 1; p < partial.size(); ++p) {
+            for (Index i = 0; i < n * n; ++i) total[i] += partial[p][static_cast<std::size_t>(i)];
+        }
+        if (!half) return;
+        for (Index i = 0; i < n; ++i) {
+            for (Index j = 0; j < i; ++j) total[i * n + j] = total[j * n + i];
+        }
+    });
+}
+
+std::size_t eigh_work_count(Index n) {
+    const Index ld = ceil_div(n, 8) * 8;
+    return static_cast<std::size_t>(2 * n * ld + 8 * ld + 4 * (16 * n + 64) + 2 * 32 * ld + 32 * 32) +
+           kPackCount<double>;
+}
+
+bool eigh(const std::vector<EighJob>& jobs, int threads) {
+    struct Item {
+        const EighJob* job;
+        Index index;
+    };
+    std::vector<Item> items;
+    Index largest = 0;
+    for (const EighJob& job : jobs) {
+        largest = std::max(largest, job.n);
+        for (Index b = 0; b < job.batch; ++b) items.push_back({&job, b});
+    }
+    std::vector<char> good(items.size());
+    std::vector<AlignedBuffer<double>> work(static_cast<std::size_t>(std::max(threads, 1)));
+    parallel_for(items.size(), threads, [&](std::size_t item, int worker) {
+        AlignedBuffer<double>& mine = work[static_cast<std::size_t>(worker)];
+        if (mine.size() == 0) mine = AlignedBuffer<double>(eigh_work_count(largest));
+        const auto [job, b] = items[item];
+        const Index n = job->n;
+        good[item] = eigh_kernel()(n, job->a + b * n * n, job->values + b * n, job->vectors + b * n * n, mine.data());
+    });
+    return std::all_of(good.begin(), good.end(), [](char ok) { return ok != 0; });
+}
+
+#define FOURFOLD_GP_INSTANTIATE(T)                                                                                  \
+    template void mode_products<T>(Index, Index, int, const Mode<T>*, const T*, T*, T*, int);                       \
+    template void spectral_divide<T>(Index, Index, int, const Index*, const T* const*, const T*, T*, double*, int); \
+    template void spectral_sums<T>(Index, int, const Index*, const T* const*, const T*, double*, double*, double*,  \
+                                   double* const*, int);                                                            \
+    template void mode_gram<T>(Index, Index, int, const Index*, int, const T*, const T*, const T* const*, const T*, \
+                               T*, int);
+FOURFOLD_GP_INSTANTIATE(float)
+FOURFOLD_GP_INSTANTIATE(double)
+
+}  // namespace fourfold::gp

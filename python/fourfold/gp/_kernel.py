@@ -1,0 +1,247 @@
+"""The one place of `fourfold.gp` that hands addresses to C++.
+
+Everything here takes contiguous CPU tensors of one dtype, float32 or float64, with the batch flattened
+to one axis, and sees to it that they stay alive. Data has the shape (batch, count, N), N the product of the
+sizes of the modes, in C order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fourfold import _core
+from fourfold._threads import get_num_threads
+
+__all__ = [
+    "SMALL",
+    "all_finite",
+    "asymmetry",
+    "mode_gram",
+    "mode_products",
+    "row_dots",
+    "scale_rows",
+    "small_eigh",
+    "spectral_divide_",
+    "spectral_sums",
+    "triangular_solves_",
+]
+
+SMALL = 512
+"""Up to this size our own eigensolver is the faster one for kernel matrices."""
+
+
+def _function(name: str, dtype: torch.dtype) -> Callable[..., Any]:
+    suffix = "float32" if dtype == torch.float32 else "float64"
+    function: Callable[..., Any] = getattr(_core.gp, f"{name}_{suffix}")
+    return function
+
+
+def _address(name: str, tensor: Tensor, dtype: torch.dtype) -> int:
+    if tensor.dtype != dtype or not tensor.is_contiguous() or tensor.device.type != "cpu":
+        raise ValueError(
+            f"{name}: expected a contiguous CPU tensor of {dtype}, got {tensor.dtype} of shape "
+            f"{tuple(tensor.shape)} and strides {tensor.stride()} on {tensor.device}"
+        )
+    address = tensor.data_ptr()
+    if address == 0 and tensor.numel() > 0:
+        raise ValueError(f"{name}: this tensor has no memory")
+    return int(address)
+
+
+def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = False) -> Tensor:
+    """``(M_1 (x) ... (x) M_d) x`` (``transposed``: of their transposes).
+
+    ``matrices[k]`` has the shape (batch or 1, rows, columns) and any strides.
+    """
+    batch, count, total = x.shape
+    dtype = x.dtype
+    modes = []
+    size = largest = total
+    steps = []
+    for matrix in matrices:
+        item, rs, cs = matrix.stride()
+        rows, columns = matrix.shape[-2:]
+        if transposed:
+            rows, columns, rs, cs = columns, rows, cs, rs
+        if matrix.dtype != dtype or matrix.device.type != "cpu":
+            raise ValueError(f"a factor is {matrix.dtype} on {matrix.device}, the data {dtype}")
+        modes.append((rows, columns, matrix.data_ptr(), item if matrix.shape[0] > 1 else 0, rs, cs))
+        size = size // columns * rows
+        steps.append(size)
+    out = x.new_empty(batch, count, size)
+    largest = max(steps[:-1], default=0)
+    work = x.new_empty(batch * count * largest * (2 if largest > size else 1))
+    if out.numel() > 0:
+        _function("mode_products", dtype)(
+            batch,
+            count,
+            modes,
+            _address("x", x, dtype),
+            out.data_ptr(),
+            work.data_ptr(),
+            get_num_threads(),
+        )
+    return out
+
+
+def triangular_solves_(lower: Sequence[Tensor], x: Tensor, *, transposed: bool = False) -> None:
+    """``x <- (L_1 (x) ... (x) L_d)^-1 x``, or with ``L_k'``; ``lower[k]`` is (batch or 1, n_k, n_k)."""
+    batch, count, _ = x.shape
+    full = [m.expand(batch, -1, -1).contiguous() for m in lower]
+    if x.numel() > 0:
+        _function("triangular_solves", x.dtype)(
+            batch,
+            count,
+            [m.shape[-1] for m in full],
+            [_address("lower", m, x.dtype) for m in full],
+            transposed,
+            _address("x", x, x.dtype),
+            get_num_threads(),
+        )
+
+
+def spectral_divide_(values: Sequence[Tensor], noise: Tensor, x: Tensor) -> Tensor:
+    """``x <- x/D`` with ``D = values_1 (x) ... (x) values_d + noise``; returns the sums of ``x^2/D``.
+
+    ``values[k]`` is (batch, n_k), ``noise`` (batch,); the sums are float64 of shape (batch, count).
+    """
+    batch, count, _ = x.shape
+    quad = torch.zeros(batch, count, dtype=torch.float64)
+    if x.numel() > 0:
+        _function("spectral_divide", x.dtype)(
+            batch,
+            count,
+            [v.shape[-1] for v in values],
+            [_address("values", v, x.dtype) for v in values],
+            _address("noise", noise, x.dtype),
+            _address("x", x, x.dtype),
+            quad.data_ptr(),
+            get_num_threads(),
+        )
+    return quad
+
+
+def spectral_sums(
+    values: Sequence[Tensor], noise: Tensor, *, traces: bool = False
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    """``sum log D``, ``sum 1/D`` and ``min D`` of each item; and sums of ``lambda_-k/D`` for each mode k.
+
+    All float64: (batch,) three times, and (batch, n_k). ``lambda_-k`` is the product of the other modes' values. The
+    sum of ``1/D`` is computed with ``traces`` only.
+    """
+    batch = noise.shape[0]
+    sums = torch.empty(3, batch, dtype=torch.float64)
+    per_mode = [torch.empty(v.shape, dtype=torch.float64) for v in values] if traces else []
+    if batch > 0:
+        logdet, inverse, smallest = (sums[i].data_ptr() for i in range(3))
+        _function("spectral_sums", noise.dtype)(
+            batch,
+            [v.shape[-1] for v in values],
+            [_address("values", v, noise.dtype) for v in values],
+            _address("noise", noise, noise.dtype),
+            logdet,
+            inverse,
+            smallest,
+            [t.data_ptr() for t in per_mode],
+            get_num_threads(),
+        )
+    return sums[0], sums[1], sums[2], per_mode
+
+
+def mode_gram(
+    sizes: Sequence[int], mode: int, x: Tensor, z: Tensor, values: Sequence[Tensor], weight: Tensor
+) -> Tensor:
+    """``sum_c weight_c X_c(k) diag(lambda_-k) Z_c(k)'`` of shape (batch, n_k, n_k).
+
+    ``values`` empty: without the diagonal. ``weight`` is (batch, count).
+    """
+    batch, count, _ = x.shape
+    n = sizes[mode]
+    gram = x.new_zeros(batch, n, n)
+    if x.numel() > 0:
+        _function("mode_gram", x.dtype)(
+            batch,
+            count,
+            list(sizes),
+            mode,
+            _address("x", x, x.dtype),
+            _address("z", z, x.dtype),
+            [_address("values", v, x.dtype) for v in values],
+            _address("weight", weight, x.dtype),
+            gram.data_ptr(),
+            get_num_threads(),
+        )
+    return gram
+
+
+def asymmetry(matrix: Tensor) -> tuple[float, float]:
+    """Largest ``|a_ij|`` (NaN if an entry is NaN) and largest ``|a_ij - a_ji|`` of (batch, n, n)."""
+    if matrix.numel() == 0:
+        return 0.0, 0.0
+    largest, difference = _function("asymmetry", matrix.dtype)(
+        matrix.shape[0], matrix.shape[-1], _address("factor", matrix, matrix.dtype), get_num_threads()
+    )
+    return float(largest), float(difference)
+
+
+def all_finite(x: Tensor) -> bool:
+    """Whether every entry of x (..., n) is finite."""
+    if x.numel() == 0:
+        return True
+    rows = x.numel() // x.shape[-1]
+    address = _address("x", x, x.dtype)
+    return bool(_function("all_finite", x.dtype)(rows, x.shape[-1], address, get_num_threads()))
+
+
+def row_dots(x: Tensor, z: Tensor) -> Tensor:
+    """Sums of x*z over the last axis, float64."""
+    sums = torch.zeros(x.shape[:-1], dtype=torch.float64)
+    if x.numel() > 0:
+        _function("row_dots", x.dtype)(
+            sums.numel(),
+            x.shape[-1],
+            _address("x", x, x.dtype),
+            _address("z", z, x.dtype),
+            sums.data_ptr(),
+            get_num_threads(),
+        )
+    return sums
+
+
+def scale_rows(factor: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
+    """``factor[..., None] * x``, into ``out``, which may be x, or into new memory."""
+    if out is None:
+        out = torch.empty_like(x)
+    if x.numel() > 0:
+        _function("scale_rows", x.dtype)(
+            factor.numel(),
+            x.shape[-1],
+            _address("factor", factor, x.dtype),
+            _address("x", x, x.dtype),
+            _address("out", out, x.dtype),
+            get_num_threads(),
+        )
+    return out
+
+
+def small_eigh(factors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Eigenvalues (batch, n), in no order, and eigenvectors in rows (batch, n, n) of float64 matrices."""
+    results = [(f.new_empty(f.shape[:-1]), torch.empty_like(f)) for f in factors]
+    jobs = [
+        (
+            f.shape[0],
+            f.shape[-1],
+            _address("factor", f, torch.float64),
+            values.data_ptr(),
+            vectors.data_ptr(),
+        )
+        for f, (values, vectors) in zip(factors, results, strict=True)
+    ]
+    if jobs and not _core.gp.eigh_float64(jobs, get_num_threads()):
+        raise ArithmeticError("the eigenvalue iteration did not converge")
+    return results
+

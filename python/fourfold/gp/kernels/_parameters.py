@@ -1,0 +1,87 @@
+"""Named hyperparameters and the vector that an optimiser sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Bounds", "Parameter", "positive_parameter"]
+
+Bounds = tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One hyperparameter, a number or a vector.
+
+    Parameters
+    ----------
+    name : str
+    value : ndarray of float64, shape () or (Q,)
+    log : bool
+        Whether the optimiser sees its logarithm (it is positive then) or the value itself.
+    bounds : (float, float) or None
+        Range of the value, not of its logarithm; None: the parameter is held fixed.
+    """
+
+    name: str
+    value: npt.NDArray[np.float64]
+    log: bool
+    bounds: Bounds
+
+    @property
+    def free(self) -> bool:
+        """Whether an optimiser may change it."""
+        return self.bounds is not None
+
+    @property
+    def theta(self) -> npt.NDArray[np.float64]:
+        """What the optimiser sees, shape (size,)."""
+        return np.log(self.value).reshape(-1) if self.log else self.value.reshape(-1)
+
+    def to_value(self, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Inverse of `theta`."""
+        return (np.exp(theta) if self.log else theta).reshape(self.value.shape)
+
+    @property
+    def theta_bounds(self) -> npt.NDArray[np.float64]:
+        """Bounds of `theta`, shape (size, 2)."""
+        assert self.bounds is not None
+        limits = np.log(self.bounds) if self.log else np.asarray(self.bounds)
+        return np.broadcast_to(limits, (self.value.size, 2))
+
+
+def positive_parameter(
+    name: str, value: npt.ArrayLike, bounds: Bounds, *, vector: bool = False
+) -> Parameter:
+    """Check and wrap a positive parameter; it is optimised in its logarithm."""
+    array = checked_values(name, value, vector=vector)
+    if not (array > 0).all():
+        raise ValueError(f"{name}: expected positive numbers, got {array}")
+    return Parameter(name, array, True, checked_bounds(name, bounds, positive=True))
+
+
+def checked_values(name: str, value: npt.ArrayLike, *, vector: bool) -> npt.NDArray[np.float64]:
+    """Return ``value`` as float64 of shape (Q,) or ()."""
+    array = np.array(value, dtype=np.float64)
+    expected = 1 if vector else 0
+    if array.ndim != expected or array.size == 0:
+        kind = "a vector" if vector else "one number"
+        raise ValueError(f"{name}: expected {kind}, got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite numbers, got {array}")
+    array.flags.writeable = False
+    return array
+
+
+def checked_bounds(name: str, bounds: Bounds, *, positive: bool) -> Bounds:
+    """Return ``bounds`` as floats."""
+    if bounds is None:
+        return None
+    low, high = float(bounds[0]), float(bounds[1])
+    if not low < high or (positive and low <= 0):
+        kind = "0 < low < high" if positive else "low < high"
+        raise ValueError(f"bounds of {name}: expected {kind} or None (fixed), got {bounds}")
+    return low, high

@@ -1,0 +1,315 @@
+"""Mixtures of one envelope, each component with its own weight, length-scale and frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fourfold.gp.kernels._covariance import (
+    HIGHEST_ORDER,
+    Envelope,
+    mixture_jet,
+    mixture_pull_back,
+)
+from fourfold.gp.kernels._parameters import (
+    Bounds,
+    Parameter,
+    checked_bounds,
+    checked_values,
+    positive_parameter,
+)
+from fourfold.gp.kernels.base import Kernel
+
+__all__ = ["Matern", "SpectralMixture", "SquaredExponential", "StudentTMixture"]
+
+
+def _rate(envelope: Envelope, lengthscale: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The ``a`` of csrc/gp/covariance.hpp."""
+    if envelope is Envelope.GAUSSIAN:
+        return np.asarray(0.5 / lengthscale**2)
+    degrees = {Envelope.MATERN12: 1, Envelope.MATERN32: 3, Envelope.MATERN52: 5}[envelope]
+    return np.asarray(np.sqrt(degrees) / lengthscale)
+
+
+def _rate_by_lengthscale(
+    envelope: Envelope, lengthscale: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    power = 2 if envelope is Envelope.GAUSSIAN else 1
+    return np.asarray(-power * _rate(envelope, lengthscale) / lengthscale)
+
+
+class _Single(Kernel):
+    """``variance * g(z / lengthscale)``."""
+
+    _envelope: Envelope
+
+    def __init__(
+        self,
+        lengthscale: float,
+        variance: float,
+        lengthscale_bounds: Bounds,
+        variance_bounds: Bounds,
+    ) -> None:
+        self._lengthscale = positive_parameter("lengthscale", lengthscale, lengthscale_bounds)
+        self._variance = positive_parameter("variance", variance, variance_bounds)
+
+    @property
+    def lengthscale(self) -> float:
+        """In the units of x."""
+        return float(self._lengthscale.value)
+
+    @property
+    def variance(self) -> float:
+        """``k(0)``."""
+        return float(self._variance.value)
+
+    @property
+    def highest_order(self) -> int:
+        """The highest derivative at lag 0."""
+        return HIGHEST_ORDER[self._envelope]
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Length-scale and variance."""
+        return self._lengthscale, self._variance
+
+    def _packed(self) -> npt.NDArray[np.float64]:
+        return np.array(
+            [[self.variance], [float(_rate(self._envelope, self._lengthscale.value))], [0.0]]
+        )
+
+    def _jet(self, lag: npt.NDArray[np.float64], orders: Sequence[int]) -> npt.NDArray[np.float64]:
+        return mixture_jet(self._envelope, self._packed(), lag, orders)
+
+    def _pull_back(
+        self,
+        lag: npt.NDArray[np.float64],
+        orders: Sequence[int],
+        cotangent: npt.NDArray[np.float64],
+    ) -> list[npt.NDArray[np.float64]]:
+        gradient = mixture_pull_back(self._envelope, self._packed(), lag, orders, cotangent)
+        by_lengthscale = gradient[1, 0] * _rate_by_lengthscale(
+            self._envelope, self._lengthscale.value
+        )
+        return [np.asarray(by_lengthscale), gradient[0, 0]]
+
+
+class SquaredExponential(_Single):
+    """``k(z) = variance * exp(-z^2 / (2 lengthscale^2))``.
+
+    Parameters
+    ----------
+    lengthscale : float
+        In the units of x.
+    variance : float
+        ``k(0)``.
+    lengthscale_bounds, variance_bounds : (float, float) or None
+        Where `fit` may move them; None holds them fixed.
+    """
+
+    _envelope = Envelope.GAUSSIAN
+
+    def __init__(
+        self,
+        lengthscale: float = 1.0,
+        variance: float = 1.0,
+        *,
+        lengthscale_bounds: Bounds = (1e-5, 1e5),
+        variance_bounds: Bounds = (1e-8, 1e8),
+    ) -> None:
+        super().__init__(lengthscale, variance, lengthscale_bounds, variance_bounds)
+
+    def _with_values(self, values: Sequence[npt.NDArray[np.float64]]) -> Self:
+        return type(self)(
+            float(values[0]),
+            float(values[1]),
+            lengthscale_bounds=self._lengthscale.bounds,
+            variance_bounds=self._variance.bounds,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"SquaredExponential(lengthscale={self.lengthscale:.6g}, variance={self.variance:.6g})"
+        )
+
+
+class Matern(_Single):
+    r"""Matern covariance with ``nu`` of 1/2, 3/2 or 5/2.
+
+    With ``t = sqrt(2 nu) |z| / lengthscale``: ``variance * exp(-t)``, ``variance * (1 + t) exp(-t)`` and
+    ``variance * (1 + t + t^2/3) exp(-t)``. At lag 0 they have 0, 2 and 4 derivatives.
+
+    Parameters
+    ----------
+    lengthscale : float
+        In the units of x.
+    nu : float
+        0.5, 1.5 or 2.5.
+    variance : float
+        ``k(0)``.
+    lengthscale_bounds, variance_bounds : (float, float) or None
+        Where `fit` may move them; None holds them fixed.
+    """
+
+    _by_nu: ClassVar[dict[float, Envelope]] = {
+        0.5: Envelope.MATERN12,
+        1.5: Envelope.MATERN32,
+        2.5: Envelope.MATERN52,
+    }
+
+    def __init__(
+        self,
+        lengthscale: float = 1.0,
+        nu: float = 2.5,
+        variance: float = 1.0,
+        *,
+        lengthscale_bounds: Bounds = (1e-5, 1e5),
+        variance_bounds: Bounds = (1e-8, 1e8),
+    ) -> None:
+        if nu not in self._by_nu:
+            raise ValueError(f"nu: expected 0.5, 1.5 or 2.5, got {nu}")
+        super().__init__(lengthscale, variance, lengthscale_bounds, variance_bounds)
+        self.nu = float(nu)
+        self._envelope = self._by_nu[self.nu]
+
+    def _with_values(self, values: Sequence[npt.NDArray[np.float64]]) -> Self:
+        return type(self)(
+            float(values[0]),
+            self.nu,
+            float(values[1]),
+            lengthscale_bounds=self._lengthscale.bounds,
+            variance_bounds=self._variance.bounds,
+        )
+
+    def __repr__(self) -> str:
+        return f"Matern(lengthscale={self.lengthscale:.6g}, nu={self.nu}, variance={self.variance:.6g})"
+
+
+class _Mixture(Kernel):
+    """``sum_q w_q g(z / l_q) cos(2 pi f_q z)``."""
+
+    _envelope: ClassVar[Envelope]
+
+    def __init__(
+        self,
+        weights: npt.ArrayLike,
+        lengthscales: npt.ArrayLike,
+        frequencies: npt.ArrayLike,
+        *,
+        weights_bounds: Bounds = (1e-12, 1e8),
+        lengthscales_bounds: Bounds = (1e-5, 1e5),
+        frequencies_bounds: Bounds = (0.0, 1e5),
+    ) -> None:
+        self._weights = positive_parameter("weights", weights, weights_bounds, vector=True)
+        self._lengthscales = positive_parameter(
+            "lengthscales", lengthscales, lengthscales_bounds, vector=True
+        )
+        self._frequencies = Parameter(
+            "frequencies",
+            checked_values("frequencies", frequencies, vector=True),
+            False,
+            checked_bounds("frequencies", frequencies_bounds, positive=False),
+        )
+        sizes = [p.value.size for p in self.parameters]
+        if len(set(sizes)) > 1:
+            raise ValueError(
+                f"weights, lengthscales, frequencies: expected equal lengths, got {sizes}"
+            )
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """w, (Q,)."""
+        return self._weights.value
+
+    @property
+    def lengthscales(self) -> npt.NDArray[np.float64]:
+        """l, (Q,), in the units of x."""
+        return self._lengthscales.value
+
+    @property
+    def frequencies(self) -> npt.NDArray[np.float64]:
+        """f, (Q,), in cycles per unit of x."""
+        return self._frequencies.value
+
+    @property
+    def highest_order(self) -> int:
+        """The highest derivative at lag 0."""
+        return HIGHEST_ORDER[self._envelope]
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Weights, length-scales, frequencies."""
+        return self._weights, self._lengthscales, self._frequencies
+
+    def _with_values(self, values: Sequence[npt.NDArray[np.float64]]) -> Self:
+        return type(self)(
+            *values,
+            weights_bounds=self._weights.bounds,
+            lengthscales_bounds=self._lengthscales.bounds,
+            frequencies_bounds=self._frequencies.bounds,
+        )
+
+    def _packed(self) -> npt.NDArray[np.float64]:
+        rate = _rate(self._envelope, self.lengthscales)
+        return np.stack([self.weights, rate, 2 * np.pi * self.frequencies])
+
+    def _jet(self, lag: npt.NDArray[np.float64], orders: Sequence[int]) -> npt.NDArray[np.float64]:
+        return mixture_jet(self._envelope, self._packed(), lag, orders)
+
+    def _pull_back(
+        self,
+        lag: npt.NDArray[np.float64],
+        orders: Sequence[int],
+        cotangent: npt.NDArray[np.float64],
+    ) -> list[npt.NDArray[np.float64]]:
+        gradient = mixture_pull_back(self._envelope, self._packed(), lag, orders, cotangent)
+        by_lengthscale = _rate_by_lengthscale(self._envelope, self.lengthscales)
+        return [gradient[0], gradient[1] * by_lengthscale, gradient[2] * (2 * np.pi)]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.weights.size} components)"
+
+
+class SpectralMixture(_Mixture):
+    """``k(z) = sum_q w_q exp(-z^2 / (2 l_q^2)) cos(2 pi f_q z)``.
+
+    Its spectral density is a mixture of Gaussians at the frequencies (Wilson and Adams 2013; GP-HM-GM in Fang et
+    al. 2024).
+
+    Parameters
+    ----------
+    weights : array_like of float, shape (Q,)
+        Positive; ``k(0)`` is their sum.
+    lengthscales : array_like of float, shape (Q,)
+        In the units of x.
+    frequencies : array_like of float, shape (Q,)
+        In cycles per unit of x.
+    weights_bounds, lengthscales_bounds, frequencies_bounds : (float, float) or None
+        Where `fit` may move them; None holds them fixed.
+    """
+
+    _envelope = Envelope.GAUSSIAN
+
+
+class StudentTMixture(_Mixture):
+    """``k(z) = sum_q w_q (1 + t_q + t_q^2/3) exp(-t_q) cos(2 pi f_q z)`` with ``t_q = sqrt(5) |z| / l_q``.
+
+    Its spectral density is a mixture of Student t densities at the frequencies, with heavier tails than those of
+    `SpectralMixture` (GP-HM-StM in Fang et al. 2024).
+
+    Parameters
+    ----------
+    weights : array_like of float, shape (Q,)
+        Positive; ``k(0)`` is their sum.
+    lengthscales : array_like of float, shape (Q,)
+        In the units of x.
+    frequencies : array_like of float, shape (Q,)
+        In cycles per unit of x.
+    weights_bounds, lengthscales_bounds, frequencies_bounds : (float, float) or None
+        Where `fit` may move them; None holds them fixed.
+    """
+
+    _envelope = Envelope.MATERN52
