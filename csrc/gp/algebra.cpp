@@ -21,6 +21,7 @@
     extern const AlgebraKernels<float> algebra_float;   \
     extern const AlgebraKernels<double> algebra_double; \
     extern const EighKernel eigh_double;                \
+    extern const DurbinKernel durbin_double;            \
     }
 
 namespace fourfold::gp {
@@ -45,6 +46,7 @@ const AlgebraKernels<double>& algebra_kernels<double>() {
     FOURFOLD_GP_CHOOSE(algebra_double);
 }
 EighKernel eigh_kernel() { FOURFOLD_GP_CHOOSE(eigh_double); }
+DurbinKernel durbin_kernel() { FOURFOLD_GP_CHOOSE(durbin_double); }
 
 namespace {
 

@@ -106,9 +106,9 @@ class Kronecker:
         )
         try:
             self.batch_shape = tuple(
-                torch.broadcast_shapes(*(self._batch_of(k) for k in range(len(factors))))
+                np.broadcast_shapes(*(self._batch_of(k) for k in range(len(factors))))
             )
-        except RuntimeError:
+        except ValueError:
             shapes = ", ".join(str(self._batch_of(k)) for k in range(len(factors)))
             raise ValueError(f"factors: their batch shapes do not broadcast: {shapes}") from None
         self.jitter: tuple[Any, ...] = (0.0,) * len(factors)
@@ -198,7 +198,7 @@ class Kronecker:
         if x.ndim == 1:
             return like(self._multiply(x), isinstance(other, np.ndarray))
         # The columns first: they are right-hand sides beyond the batch.
-        batch = torch.broadcast_shapes(self.batch_shape, x.shape[:-2])
+        batch = np.broadcast_shapes(self.batch_shape, x.shape[:-2])
         columns = x.expand(*batch, *x.shape[-2:]).movedim(-1, 0)
         return like(self._multiply(columns).movedim(0, -1), isinstance(other, np.ndarray))
 
@@ -224,7 +224,7 @@ class Kronecker:
             matrices = [self._flat_factor(k, split.core).resolve_neg() for k in range(self.ndim)]
             data = split.flatten(x.detach().resolve_neg())
             return split.restore(_kernel.mode_products(matrices, data))
-        batch = torch.broadcast_shapes(self.batch_shape, x.shape[:-1])
+        batch = np.broadcast_shapes(self.batch_shape, x.shape[:-1])
         x = x.expand(*batch, x.shape[-1])
         before, after = 1, math.prod(self.sizes)
         for k in range(self.ndim):
@@ -434,8 +434,8 @@ class _Split:
 
     def __init__(self, core: tuple[int, ...], data: tuple[int, ...] | torch.Size) -> None:
         try:
-            self.full = tuple(torch.broadcast_shapes(core, tuple(data)))
-        except RuntimeError:
+            self.full = tuple(np.broadcast_shapes(core, tuple(data)))
+        except ValueError:
             raise ValueError(
                 f"y: leading dimensions {tuple(data)} do not broadcast with the batch {core}"
             ) from None
@@ -467,13 +467,13 @@ class _System:
         core = kronecker.batch_shape
         if isinstance(noise, (list, tuple)):
             self.scales = self._noise_vectors(noise)
-            core = torch.broadcast_shapes(core, *(s.shape[:-1] for s in self.scales))
+            core = np.broadcast_shapes(core, *(s.shape[:-1] for s in self.scales))
             scalar = kronecker._tensors[0].new_ones(())
         elif noise is not None:
             scalar = noise_scalar(noise, kronecker.dtype)
             try:
-                core = torch.broadcast_shapes(core, scalar.shape)
-            except RuntimeError:
+                core = np.broadcast_shapes(core, scalar.shape)
+            except ValueError:
                 raise ValueError(
                     f"noise: expected a number, or shape {core} as the batch, got {tuple(scalar.shape)}"
                 ) from None
