@@ -1,6 +1,7 @@
 """Exact Gaussian processes on grids, and PDEs solved by them."""
 
 from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
+from fourfold.gp._info import SolveInfo
 from fourfold.gp.kronecker import Kronecker
 from fourfold.gp.toeplitz import Toeplitz
 
@@ -8,5 +9,6 @@ __all__ = [
     "ConvergenceError",
     "Kronecker",
     "NotPositiveDefiniteError",
+    "SolveInfo",
     "Toeplitz",
 ]

@@ -184,7 +184,10 @@ def asymmetry(matrix: Tensor) -> tuple[float, float]:
     if matrix.numel() == 0:
         return 0.0, 0.0
     largest, difference = _function("asymmetry", matrix.dtype)(
-        matrix.shape[0], matrix.shape[-1], _address("factor", matrix, matrix.dtype), get_num_threads()
+        matrix.shape[0],
+        matrix.shape[-1],
+        _address("factor", matrix, matrix.dtype),
+        get_num_threads(),
     )
     return float(largest), float(difference)
 
@@ -247,12 +250,11 @@ def small_eigh(factors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
     return results
 
 
-
 def durbin(column: Tensor) -> tuple[Tensor, int, float, float]:
-    """Of the symmetric Toeplitz matrix T with this first column (n,), float64:
+    """Durbin's recursion on the symmetric Toeplitz matrix T with this first column (n,), float64.
 
-    p with ``T p = last e_1`` and ``p[0] = 1``; -1, or the row at which T is found not to be positive definite;
-    ``log det T``; ``last``.
+    Returns p with ``T p = last e_1`` and ``p[0] = 1``; -1, or the row at which T is found not to be positive
+    definite; ``log det T``; ``last``.
     """
     n = column.shape[0]
     predictor = column.new_zeros(n)

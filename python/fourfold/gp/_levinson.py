@@ -23,7 +23,7 @@ from fourfold.gp._centrosymmetric import halves, split, unsplit
 
 __all__ = ["WORST", "ToeplitzSolver"]
 
-WORST = 1e10
+WORST = 1e9
 """The largest condition number for which the recursion is used."""
 
 _EPS = torch.finfo(torch.float64).eps
@@ -93,7 +93,9 @@ class ToeplitzSolver:
         from fourfold.gp.toeplitz import dense
 
         smallest = min(
-            float(torch.linalg.eigvalsh(half)[0]) for half in halves(dense(self._column)) if half.numel()
+            float(torch.linalg.eigvalsh(half)[0])
+            for half in halves(dense(self._column))
+            if half.numel()
         )
         raise NotPositiveDefiniteError(
             f"factors[{factor}] (batch item {batch}, Toeplitz) is not positive definite: the Cholesky decomposition "
@@ -114,7 +116,9 @@ class ToeplitzSolver:
             x = x + self._inverse(b - self._multiply(x))
         else:
             even, odd = (
-                torch.cholesky_solve(part.unsqueeze(-1), lower).squeeze(-1) if part.shape[-1] else part
+                torch.cholesky_solve(part.unsqueeze(-1), lower).squeeze(-1)
+                if part.shape[-1]
+                else part
                 for part, lower in zip(split(b), self._lower, strict=True)
             )
             x = unsplit(even, odd)
