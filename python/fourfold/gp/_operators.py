@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from fourfold.gp import _algebra
 from fourfold.gp._algebra import Decomposition, pack, unpack
@@ -94,8 +93,8 @@ class _InvQuadLogdet(torch.autograd.Function):
         ctx.count = len(inputs) - 3
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad_quad: Tensor, grad_logdet: Tensor, *_: Any) -> Any:
+        _refuse_second_order()
         noise, x, *rest = ctx.saved_tensors
         dec = Decomposition(rest[ctx.count :], rest[: ctx.count])
         gradients, grad_noise, grad_y = _algebra.inv_quad_logdet_backward(
@@ -124,8 +123,8 @@ class _Solve(torch.autograd.Function):
         ctx.count = len(inputs) - 3
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor, *_: Any) -> Any:
+        _refuse_second_order()
         noise, x, *rest = ctx.saved_tensors
         dec = Decomposition(rest[ctx.count :], rest[: ctx.count])
         gradients, grad_noise, grad_y = _algebra.solve_backward(
@@ -136,6 +135,15 @@ class _Solve(torch.autograd.Function):
             ctx.needs_input_grad[3:],
         )
         return (None, grad_noise, grad_y, *gradients)
+
+
+def _refuse_second_order() -> None:
+    # Grad mode is on in a backward only under create_graph=True. Without this, the second derivative would
+    # silently be zero.
+    if torch.is_grad_enabled():
+        raise NotImplementedError(
+            "gp.Kronecker has first derivatives only: no create_graph=True through its solves and log-determinants"
+        )
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
