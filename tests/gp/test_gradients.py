@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from fourfold import gp
 
 from .reference import spd
 
-FACTORS = {
+FACTORS: dict[str, Callable[[np.random.Generator], list[Any]]] = {
     "random": lambda rng: [spd(rng, 3), spd(rng, 2), spd(rng, 4)],
     "identity": lambda rng: [np.eye(3), np.eye(2), np.eye(3)],
     "equal": lambda rng: [spd(np.random.default_rng(0), 3)] * 2,
@@ -123,7 +123,7 @@ def test_second_derivatives_are_refused() -> None:
     quad, logdet, *_ = torch.ops.fourfold.gp_inv_quad_logdet([a[None]], None, y, [False])
     (first,) = torch.autograd.grad(quad.sum() + logdet.sum(), a, create_graph=True)
     with pytest.raises(RuntimeError, match="no autograd formula"):
-        first.sum().backward()
+        torch.autograd.backward(first.sum())
 
 
 @pytest.mark.parametrize("noisy", [True, False])
@@ -144,7 +144,7 @@ def test_operator_and_short_way_agree() -> None:
     noise = torch.tensor([0.2, 0.4], dtype=torch.float64)
     through = leaves(arrays)
     quad, logdet, *_ = torch.ops.fourfold.gp_inv_quad_logdet(through, noise, y, [False] * 2)
-    (quad.sum() + logdet.sum()).backward()
+    torch.autograd.backward(quad.sum() + logdet.sum())
     short = leaves(arrays)
     quads, logdets = gp.Kronecker(short).inv_quad_logdet(y[:, 0], noise)
     (quads.sum() + logdets.sum()).backward()
@@ -158,10 +158,11 @@ def test_func_grad_and_vmap() -> None:
 
     def loss(matrix: Tensor) -> Tensor:
         quad, logdet = gp.Kronecker([matrix]).inv_quad_logdet(y, 0.1)
-        return quad + logdet
+        total: Tensor = quad + logdet
+        return total
 
     leaf = a.clone().requires_grad_()
-    loss(leaf).backward()
+    torch.autograd.backward(loss(leaf))
     torch.testing.assert_close(torch.func.grad(loss)(a), leaf.grad)
     with pytest.raises(NotImplementedError, match="leading dimensions"):
         torch.func.vmap(loss)(torch.stack([a, a]))
@@ -188,13 +189,14 @@ def test_compile_full_graph() -> None:
 
     def loss(a: Tensor, b: Tensor) -> Tensor:
         quad, logdet = gp.Kronecker([a, b]).inv_quad_logdet(y, noise)
-        return quad + logdet
+        total: Tensor = quad + logdet
+        return total
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the compiler's own
         compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
         one, other = leaves(arrays), leaves(arrays)
-        compiled(*one).backward()
-    loss(*other).backward()
+        torch.autograd.backward(compiled(*one))
+    torch.autograd.backward(loss(*other))
     for a, b in zip(one, other, strict=True):
         torch.testing.assert_close(a.grad, b.grad)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,15 @@ import torch
 from fourfold import gp
 
 from .reference import kron, matern52, spd
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small matrices: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -25,7 +35,9 @@ def problem() -> Any:
 
 def dense_truth(dense: Any, noise: Any, mask: Any, y: Any) -> tuple[Any, float, float]:
     seen = mask.reshape(-1)
-    matrix = (dense + np.diag(np.broadcast_to(np.asarray(noise).reshape(-1), len(dense))))[seen][:, seen]
+    matrix = (dense + np.diag(np.broadcast_to(np.asarray(noise).reshape(-1), len(dense))))[seen][
+        :, seen
+    ]
     observed = y.reshape(-1)[seen]
     x = np.zeros(len(dense))
     x[seen] = np.linalg.solve(matrix, observed)
@@ -81,9 +93,9 @@ def test_automatic_choice() -> None:
 
 def covers(seed: int, pointwise: bool) -> tuple[bool, float]:
     rng = np.random.default_rng(seed)
-    factors = [matern52(16, rng.uniform(0.1, 1)), matern52(12, rng.uniform(0.1, 1))]
-    mask = rng.uniform(size=192) < rng.uniform(0.3, 0.95)
-    noise = rng.uniform(0.01, 0.2, 192) if pointwise else np.full(192, rng.uniform(0.01, 0.2))
+    factors = [matern52(12, rng.uniform(0.1, 1)), matern52(10, rng.uniform(0.1, 1))]
+    mask = rng.uniform(size=120) < rng.uniform(0.3, 0.95)
+    noise = rng.uniform(0.01, 0.2, 120) if pointwise else np.full(120, rng.uniform(0.01, 0.2))
     matrix = (kron(factors) + np.diag(noise))[mask][:, mask]
     truth = np.linalg.slogdet(matrix)[1]
     logdet, info = gp.Kronecker(factors).logdet(
@@ -102,8 +114,9 @@ def covers(seed: int, pointwise: bool) -> tuple[bool, float]:
 
 @pytest.mark.parametrize("pointwise", [False, True])
 def test_the_interval_covers_the_truth(pointwise: bool) -> None:
-    hits, widths = zip(*(covers(seed, pointwise) for seed in range(100)), strict=True)
-    assert sum(hits) >= 90
+    masks = 40 if pointwise else 100
+    hits, widths = zip(*(covers(seed, pointwise) for seed in range(masks)), strict=True)
+    assert sum(hits) >= 0.9 * masks
     assert np.median(widths) < 0.1
 
 
@@ -143,7 +156,7 @@ def test_refusals(problem: Any) -> None:
         operator.solve(y, 0.1, mask=mask.astype(float))
     with pytest.raises(ValueError, match="mask: expected shape"):
         operator.solve(y, 0.1, mask=mask[:-1])
-    with pytest.raises(ValueError, match="y: 28 entries|y: [0-9]+ entries are not finite"):
+    with pytest.raises(ValueError, match="entries are not finite"):
         operator.solve(y, 0.1)
     with pytest.raises(ValueError, match="needs noise > 0"):
         operator.logdet(mask=mask, method="lanczos")
@@ -152,7 +165,9 @@ def test_refusals(problem: Any) -> None:
     with pytest.raises(ValueError, match="method: expected one of"):
         operator.logdet(0.1, mask=mask, method="magic")
     with pytest.raises(ValueError, match="without batch"):
-        gp.Kronecker([np.stack([np.eye(2)] * 3)]).solve(np.ones(2), 0.1, mask=np.array([True, False]))
+        gp.Kronecker([np.stack([np.eye(2)] * 3)]).solve(
+            np.ones(2), 0.1, mask=np.array([True, False])
+        )
     with pytest.raises(ValueError, match="at the observed points"):
         operator.solve(y, -np.ones(140), mask=mask)
     with pytest.raises(TypeError, match="masked array"):

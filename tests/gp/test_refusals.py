@@ -64,7 +64,7 @@ def test_values() -> None:
     with pytest.raises(ValueError, match="jitter"):
         gp.Kronecker([I3], jitter=-1)
     with pytest.raises(ValueError, match=r"column: expected shape"):
-        gp.Toeplitz(np.float64(1) * np.ones(()))
+        gp.Toeplitz(np.array(1.0))
 
 
 def test_shapes() -> None:
@@ -73,10 +73,10 @@ def test_shapes() -> None:
         operator.solve(np.ones(5))
     with pytest.raises(ValueError, match=r"\(6,\) or \(..., 6, m\)"):
         operator @ np.ones((5, 2))
-    with pytest.raises(TypeError, match="got float32|got torch.float32"):
+    with pytest.raises(TypeError, match=r"got torch\.float32"):
         operator.solve(np.ones(6, dtype=np.float32))
     with pytest.raises(TypeError):
-        operator @ [1.0] * 6  # type: ignore[operator]
+        operator @ [1.0] * 6
     batched = gp.Kronecker([np.stack([I3, I3])])
     with pytest.raises(ValueError, match="do not broadcast with the batch"):
         batched.solve(np.ones((3, 3)))

@@ -54,9 +54,7 @@ def test_beside_dense_factors(noise: float | None) -> None:
     solved, info = operator.solve(y, noise, return_info=True)
     np.testing.assert_allclose(solved, expected, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(operator.logdet(noise), np.linalg.slogdet(dense)[1], rtol=1e-11)
-    assert info.ways == (
-        ("cholesky", "levinson") if noise is None else ("eigendecomposition",) * 2
-    )
+    assert info.ways == (("cholesky", "levinson") if noise is None else ("eigendecomposition",) * 2)
 
 
 def test_batches_and_gradients_take_the_dense_way() -> None:
@@ -73,27 +71,27 @@ def test_batches_and_gradients_take_the_dense_way() -> None:
 
 
 def test_falls_back_by_its_estimate() -> None:
-    c = column(80, 1e-11)
-    with mpmath.workdps(50):
+    c = column(64, 1e-11)
+    with mpmath.workdps(30):
         exact = float(mpmath.log(mpmath.det(mpmath.matrix(scipy.linalg.toeplitz(c).tolist()))))
     logdet, info = gp.Kronecker([gp.Toeplitz(c)]).logdet(return_info=True)
     assert info.ways == ("centrosymmetric cholesky",)
     assert info.conditions[0] > 1e9
     condition = np.linalg.cond(scipy.linalg.toeplitz(c))
-    assert abs(logdet - exact) < 80 * np.finfo(float).eps * condition
-    x = np.random.default_rng(2).standard_normal(80)
+    assert abs(logdet - exact) < 64 * np.finfo(float).eps * condition
+    x = np.random.default_rng(2).standard_normal(64)
     b = scipy.linalg.toeplitz(c) @ x
     solved = gp.Kronecker([gp.Toeplitz(c)]).solve(b)
     assert np.abs(scipy.linalg.toeplitz(c) @ solved - b).max() < 1e-12 * np.abs(solved).max()
 
 
 def test_levinson_is_as_accurate_as_its_bound() -> None:
-    for jitter in (1e-2, 1e-4, 1e-7):
-        c = column(90, jitter)
-        with mpmath.workdps(50):
+    for jitter in (1e-2, 1e-7):
+        c = column(64, jitter)
+        with mpmath.workdps(30):
             exact = float(mpmath.log(mpmath.det(mpmath.matrix(scipy.linalg.toeplitz(c).tolist()))))
         logdet, info = gp.Kronecker([gp.Toeplitz(c)]).logdet(return_info=True)
-        assert abs(logdet - exact) <= 90 * np.finfo(float).eps * max(info.conditions[0], 1e3)
+        assert abs(logdet - exact) <= 64 * np.finfo(float).eps * max(info.conditions[0], 1e3)
 
 
 def test_not_positive_definite() -> None:

@@ -110,6 +110,7 @@ def _large_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cholesky(k: int, factor: Tensor, toeplitz: bool) -> Tensor:
+    lower: Tensor
     lower, info = torch.linalg.cholesky_ex((factor + factor.mT) / 2)
     if bool(info.any()):
         batch = int(info.nonzero()[0, 0])

@@ -109,6 +109,8 @@ class ToeplitzSolver:
 
     def solve(self, b: Tensor) -> Tensor:
         """``T^-1 b`` along the last axis of b (..., n)."""
+        if b.numel() == 0:
+            return b
         b = b.double()
         if self.way == "levinson":
             x = self._inverse(b)
@@ -138,4 +140,5 @@ class ToeplitzSolver:
         for kernel, sign in ((plus, 1.0), (minus, -1.0)):
             u = torch.fft.irfft(kernel.conj() * spectrum, self._length)[..., :n]
             total = total + sign * kernel * torch.fft.rfft(u, self._length)
-        return torch.fft.irfft(total, self._length)[..., :n] / self._last
+        full: Tensor = torch.fft.irfft(total, self._length)
+        return full[..., :n] / self._last

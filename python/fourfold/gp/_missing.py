@@ -17,6 +17,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import stats
 from torch import Tensor
@@ -31,6 +32,8 @@ __all__ = ["DENSE", "MaskedSystem"]
 
 DENSE = 1000
 """Up to this many observed points the log-determinant is that of the dense matrix."""
+
+Array = npt.NDArray[np.float64]
 
 _CHUNK = 2**23  # entries of a block of right-hand sides
 
@@ -136,7 +139,8 @@ class MaskedSystem:
                 pivot=int(info) - 1,
                 smallest_eigenvalue=smallest,
             )
-        return 2 * lower.diagonal().log().sum()
+        logdet: Tensor = 2 * lower.diagonal().log().sum()
+        return logdet
 
     def low_rank_logdet(self) -> Tensor:
         """Of few missing points and one variance; differentiable."""
@@ -155,7 +159,8 @@ class MaskedSystem:
             return logdet
         schur = torch.cat(blocks)
         lower = torch.linalg.cholesky((schur + schur.mT) / 2)
-        return logdet + 2 * lower.diagonal().log().sum()
+        correction: Tensor = 2 * lower.diagonal().log().sum()
+        return logdet + correction
 
     def lanczos_logdet(
         self, probes: int, rng: Any, steps: int, tol: float, max_iter: int, gradient: bool
@@ -167,13 +172,15 @@ class MaskedSystem:
             exact, compared = self._comparison(signs)
             low, high = [], []
             most = 0
-            for z in signs:
-                below, above, used = self._quadrature(z, steps)
+            group = max(1, _CHUNK * 4 // (total * min(steps, self.count)))
+            for start in range(0, probes, group):
+                some = slice(start, start + group)
+                below, above, used = self._quadrature(signs[some], steps, compared[some].numpy())
                 low.append(below)
                 high.append(above)
                 most = max(most, used)
-            lower = np.array(low) - compared.numpy() + exact
-            upper = np.array(high) - compared.numpy() + exact
+            lower = np.concatenate(low) - compared.numpy() + exact
+            upper = np.concatenate(high) - compared.numpy() + exact
         quantile = float(stats.t.ppf(0.975, probes - 1)) / math.sqrt(probes)
         interval = (
             float(lower.mean() - quantile * lower.std(ddof=1)),
@@ -208,58 +215,67 @@ class MaskedSystem:
         turned = _kernel.mode_products(dec.matrices, signs.unsqueeze(0).contiguous())[0]
         return float((diagonal * self.keep).sum()), (turned.square() * logs).sum(-1).double()
 
-    def _quadrature(self, z: Tensor, steps: int) -> tuple[float, float, int]:
-        """Lower and upper bound of ``z' log(A) z`` by Lanczos with full reorthogonalisation."""
-        norm = float(z.norm())
-        basis = [z / norm]
-        alphas: list[float] = []
-        betas: list[float] = []
+    def _quadrature(self, z: Tensor, steps: int, compared: Array) -> tuple[Array, Array, int]:
+        """Lower and upper bounds of every ``z' log(A) z`` by Lanczos with full reorthogonalisation; z (count, N).
+
+        Stops where the bounds are close beside the spread of what is left after the comparison.
+        """
+        norms = z.norm(dim=-1, keepdim=True)
+        limit = min(steps, self.count)
+        basis = z.new_zeros(z.shape[0], limit, z.shape[1])
+        current = z / norms
+        alphas: list[Array] = []
+        betas: list[Array] = []
         # Any positive number below the spectrum serves; a little below the noise, whatever the rounding.
         floor = self.lowest * (1 - 1e-6)
-        bounds = (-math.inf, math.inf)
-        for step in range(min(steps, self.count)):
-            w = self.multiply(basis[-1].unsqueeze(0))[0]
-            alphas.append(float(w @ basis[-1]))
-            stacked = torch.stack(basis)
+        scale = norms[:, 0].double().numpy() ** 2
+        due = 8
+        for step in range(limit):
+            basis[:, step] = current
+            w = self.multiply(current)
+            alphas.append((w * current).sum(-1).double().numpy())
+            known = basis[:, : step + 1]
             for _ in range(2):
-                w = w - stacked.mT @ (stacked @ w)
-            beta = float(w.norm())
-            done = beta <= 1e-12 * abs(alphas[0]) or step + 1 == self.count
-            if done or (step + 1) % 5 == 0 or step + 1 == steps:
-                bounds = _bounds(alphas, betas, 0.0 if done else beta, floor)
-                if done or (bounds[1] - bounds[0]) * norm**2 <= 1e-3:
+                w = w - (known.mT @ (known @ w.unsqueeze(-1))).squeeze(-1)
+            size = w.norm(dim=-1, keepdim=True)
+            beta = size[:, 0].double().numpy()
+            # An invariant subspace: the quadrature is exact, and what would come next is rounding.
+            done = (beta <= 1e-12 * np.abs(alphas[0])) | (step + 1 == self.count)
+            if done.any() or step + 1 == due or step + 1 == limit:
+                due += max(8, due // 3)
+                low, high = _bounds(np.stack(alphas, -1), betas, np.where(done, 0.0, beta), floor)
+                low, high = low * scale, high * scale
+                spread = float(np.std(high - compared))
+                if done.any() or float((high - low).mean()) <= max(1e-3, 0.02 * spread):
                     break
             betas.append(beta)
-            basis.append(w / beta)
-        return bounds[0] * norm**2, bounds[1] * norm**2, len(alphas)
+            current = w / size
+        return low, high, len(alphas)
 
 
-def _bounds(
-    alphas: list[float], betas: list[float], beta: float, floor: float
-) -> tuple[float, float]:
-    """Gauss-Radau with a node at ``floor`` from below, Gauss from above, for e_1' log(T) e_1."""
-    n = len(alphas)
-    t = np.diag(alphas) + np.diag(betas[: n - 1], 1) + np.diag(betas[: n - 1], -1)
-    gauss = _log_entry(t)
-    if beta == 0:
-        return gauss, gauss
+def _bounds(alphas: Array, betas: list[Array], beta: Array, floor: float) -> tuple[Array, Array]:
+    """Gauss-Radau with a node at ``floor`` from below, Gauss from above, for e_1' log(T) e_1; T tridiagonal."""
+    count, n = alphas.shape
+    t = np.zeros((count, n + 1, n + 1))
+    index = np.arange(n)
+    t[:, index, index] = alphas
+    for i, off in enumerate([*betas[: n - 1], beta]):
+        t[:, i, i + 1] = t[:, i + 1, i] = off
+    leading = t[:, :n, :n]
+    gauss = _log_entry(leading)
+    unit = np.zeros((count, n, 1))
+    unit[:, -1, 0] = beta**2
     # The last diagonal entry that gives the extended matrix the eigenvalue `floor`.
-    unit = np.zeros(n)
-    unit[-1] = beta**2
-    last = floor + np.linalg.solve(t - floor * np.eye(n), unit)[-1]
-    extended = np.zeros((n + 1, n + 1))
-    extended[:n, :n] = t
-    extended[n, n - 1] = extended[n - 1, n] = beta
-    extended[n, n] = last
-    return _log_entry(extended), gauss
+    t[:, n, n] = floor + np.linalg.solve(leading - floor * np.eye(n), unit)[:, -1, 0]
+    return np.where(beta > 0, _log_entry(t), gauss), gauss
 
 
-def _log_entry(t: np.ndarray[Any, Any]) -> float:
+def _log_entry(t: Array) -> Array:
     values, vectors = np.linalg.eigh(t)
-    if values[0] <= 0:
+    if values.min() <= 0:
         raise NotPositiveDefiniteError(
             "the covariance of the observed points with its noise is not positive definite: Lanczos found the "
-            f"eigenvalue {values[0]:.3g}",
-            smallest_eigenvalue=float(values[0]),
+            f"eigenvalue {values.min():.3g}",
+            smallest_eigenvalue=float(values.min()),
         )
-    return float((vectors[0] ** 2 * np.log(values)).sum())
+    return np.asarray((vectors[:, 0] ** 2 * np.log(values)).sum(-1))

@@ -32,7 +32,7 @@ def normal(shape: tuple[int, ...], rng: Any, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(rng.standard_normal(shape)).to(dtype)
 
 
-def draw(kronecker: Kronecker, count: int, rng: Any, noise: Any) -> Any:
+def draw(kronecker: Kronecker, count: Any, rng: Any, noise: Any) -> Any:
     """See `Kronecker.sample`."""
     from fourfold.gp.kronecker import noise_scalar
 

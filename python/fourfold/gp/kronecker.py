@@ -73,7 +73,8 @@ class Kronecker:
             raise ValueError("factors: expected at least one matrix, got none")
         if len(factors) > 32:
             raise ValueError(f"factors: expected at most 32, got {len(factors)}")
-        if not isinstance(jitter, (int, float)) or not 0 <= jitter < math.inf:
+        amount: Any = jitter
+        if not isinstance(amount, (int, float)) or not 0 <= amount < math.inf:
             raise ValueError(f"jitter: expected a number >= 0, got {jitter!r}")
         columns: list[Tensor | None] = []
         matrices: list[Tensor | None] = []
@@ -129,11 +130,8 @@ class Kronecker:
 
     @property
     def _tensors(self) -> list[Tensor]:
-        return [
-            m if m is not None else c
-            for m, c in zip(self._matrices, self._columns, strict=True)
-            if m is not None or c is not None
-        ]
+        pairs = zip(self._matrices, self._columns, strict=True)
+        return [t for pair in pairs for t in pair if t is not None]
 
     def _batch_of(self, k: int) -> tuple[int, ...]:
         matrix = self._matrices[k]
@@ -484,7 +482,8 @@ class Kronecker:
     def _tolerance(self, tol: float | None) -> float:
         if tol is None:
             return 1e-10 if self.dtype == torch.float64 else 1e-5
-        if not isinstance(tol, (int, float)) or not 0 < tol < 1:
+        given: Any = tol
+        if not isinstance(given, (int, float)) or not 0 < given < 1:
             raise ValueError(f"tol: expected a number between 0 and 1, got {tol!r}")
         return float(tol)
 
