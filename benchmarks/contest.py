@@ -54,13 +54,16 @@ class Race:
         return statistics.median(a / b for a, b in pairs)
 
 
-def race(contestants: Sequence[Contestant], *, turns: int, seconds: float = 0.02) -> Race:
+def race(
+    contestants: Sequence[Contestant], *, turns: int, seconds: float = 0.02, threads: int | None = None
+) -> Race:
     """Time the contestants in turns; each turn repeats a contestant for at least `seconds`.
 
-    BLAS libraries get one thread.
+    BLAS libraries and OpenMP runtimes get `threads` threads; without it BLAS gets one.
     """
-    # Not those of OpenMP, which torch's other operations run on.
-    with threadpool_limits(1, user_api="blas"):
+    # Without `threads`, not those of OpenMP, which torch's other operations run on.
+    limits = threadpool_limits(1, "blas") if threads is None else threadpool_limits(threads)
+    with limits:
         repeats = {}
         for one in contestants:
             one.run()  # warm: plans, pools, page faults
