@@ -43,8 +43,8 @@ Batch::Batch(const Tree& tree, std::size_t capacity, bool posteriors, int worker
         size += (posteriors ? 2 : 1) * tree.width(v) + (v > 0 ? tree.width(tree.parent(v)) : 0);
         widest = std::max(widest, tree.width(v));
     }
-    floats_ = AlignedBuffer<float>(size * capacity);
-    scratch_size_ = widest * kBlock;
+    floats_ = LargeBuffer<float>(size * capacity);
+    scratch_size_ = widest * std::min(capacity, kLargestBlock);
     scratch_ = AlignedBuffer<std::int32_t>(scratch_size_ * static_cast<std::size_t>(std::max(workers, 1)));
     float* at = floats_.data();
     const auto next = [&](std::size_t width) {
@@ -84,9 +84,10 @@ void Batch::pass_block(const Tree& tree, const Tables& tables, const Codes& code
 
 void Batch::pass(const Tree& tree, const Tables& tables, const Codes& codes, std::size_t begin, std::size_t count,
                  const float* weight, int threads) {
-    parallel_for((count + kBlock - 1) / kBlock, threads, [&](std::size_t block, int worker) {
-        const std::size_t first = block * kBlock;
-        pass_block(tree, tables, codes, begin + first, first, std::min(kBlock, count - first), weight, worker);
+    const std::size_t size = block_size(count, threads);
+    parallel_for((count + size - 1) / size, threads, [&](std::size_t block, int worker) {
+        const std::size_t first = block * size;
+        pass_block(tree, tables, codes, begin + first, first, std::min(size, count - first), weight, worker);
     });
 }
 

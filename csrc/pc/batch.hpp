@@ -1,10 +1,12 @@
 // What a batch of images needs while it passes through the tree.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "pc/large_buffer.hpp"
 #include "pc/passes.hpp"
 #include "pc/tables.hpp"
 #include "pc/tree.hpp"
@@ -32,20 +34,26 @@ public:
     // weight: see PassKernels::down.
     void pass(const Tree& tree, const Tables& tables, const Codes& codes, std::size_t begin, std::size_t count,
               const float* weight, int threads);
-    // The same for one block of at most kBlock images, first ... first + count - 1 of this batch, on this thread.
+    // The same for one block of at most kLargestBlock images, first ... first + count - 1 of this batch, on this thread.
     void pass_block(const Tree& tree, const Tables& tables, const Codes& codes, std::size_t begin, std::size_t first,
                     std::size_t count, const float* weight, int worker);
 
 private:
     std::size_t capacity_, variables_, scratch_size_;
     bool posteriors_;
-    AlignedBuffer<float> floats_;
+    LargeBuffer<float> floats_;
     AlignedBuffer<std::int32_t> codes_, exponent_, scratch_;
     AlignedBuffer<double> log_prob_;
     std::vector<float*> likelihood_, message_, posterior_;
 };
 
-// Images that go through the tree together: what they hold at one node fits L1, what they hold at all of them about L2.
-inline constexpr std::size_t kBlock = 32;
+// Images that go through the tree together, so many that a table which comes from memory serves all of them, and so few
+// that what they hold at one node fits L1 and all threads have blocks. No result depends on it.
+inline constexpr std::size_t kSmallestBlock = 32, kLargestBlock = 128;
+
+inline std::size_t block_size(std::size_t count, int threads) {
+    const std::size_t fair = count / (2 * static_cast<std::size_t>(threads < 1 ? 1 : threads));
+    return std::clamp((fair + kSmallestBlock - 1) / kSmallestBlock * kSmallestBlock, kSmallestBlock, kLargestBlock);
+}
 
 }  // namespace fourfold::pc

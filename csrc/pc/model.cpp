@@ -17,10 +17,11 @@ Model::Model(Tree tree, const std::int64_t* offsets, const float* packed)
 void Model::for_blocks(const Codes& codes, std::size_t count, bool posteriors, int threads,
                        const BlockWork& work) const {
     std::vector<std::unique_ptr<Batch>> batches(static_cast<std::size_t>(std::max(threads, 1)));
-    parallel_for((count + kBlock - 1) / kBlock, threads, [&](std::size_t block, int worker) {
+    const std::size_t size = block_size(count, threads);
+    parallel_for((count + size - 1) / size, threads, [&](std::size_t block, int worker) {
         std::unique_ptr<Batch>& batch = batches[static_cast<std::size_t>(worker)];
-        if (!batch) batch = std::make_unique<Batch>(tree_, std::min(kBlock, count), posteriors, 1);
-        const std::size_t begin = block * kBlock, here = std::min(kBlock, count - begin);
+        if (!batch) batch = std::make_unique<Batch>(tree_, std::min(size, count), posteriors, 1);
+        const std::size_t begin = block * size, here = std::min(size, count - begin);
         batch->pass_block(tree_, tables_, codes, begin, 0, here, nullptr, 0);
         work(*batch, begin, here);
     });

@@ -22,8 +22,8 @@ Tables::Tables(const Tree& tree, const std::int64_t* offsets)
     for (std::size_t i = 0; i < tree.variables(); ++i) {
         add(tree.cardinality(i), tree.states(tree.leaf_node(i)), tree.cardinality(i) + 1);
     }
-    data_ = AlignedBuffer<float>(size_);
-    down_data_ = AlignedBuffer<float>(down_size);
+    data_ = LargeBuffer<float>(size_);
+    down_data_ = LargeBuffer<float>(down_size);
     up_.assign(nodes, nullptr);
     down_.assign(nodes, nullptr);
     std::size_t at = 0;

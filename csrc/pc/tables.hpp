@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "pc/large_buffer.hpp"
 #include "pc/passes.hpp"
 #include "pc/tree.hpp"
 #include "support/aligned.hpp"
@@ -46,7 +47,7 @@ private:
     std::vector<std::int64_t> offsets_;
     std::vector<Shape> shapes_;
     std::size_t size_ = 0, largest_ = 0;
-    AlignedBuffer<float> data_, down_data_;
+    LargeBuffer<float> data_, down_data_;
     std::vector<const float*> up_, down_, leaf_;
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pc/batch.hpp"
+#include "pc/large_buffer.hpp"
 #include "pc/passes.hpp"
 #include "pc/tables.hpp"
 #include "pc/tree.hpp"
@@ -50,8 +51,8 @@ private:
     Tables tables_;
     Batch batch_;
     int threads_;
-    AlignedBuffer<float> average_;                 // like the tables; empty if not kept
-    AlignedBuffer<double> totals_;                 // like the tables; empty if not kept
+    LargeBuffer<float> average_;                 // like the tables; empty if not kept
+    LargeBuffer<double> totals_;                 // like the tables; empty if not kept
     AlignedBuffer<float> expected_;                // [nodes] rows of width_v: images expected in each state
     std::vector<std::size_t> expected_start_;      // [nodes]
     std::vector<AlignedBuffer<float>> worker_;     // counts of one table, and scratch of two of its rows

@@ -12,6 +12,7 @@ __all__ = [
     "BlowUpError",
     "DamagedFileError",
     "FourfoldError",
+    "ImpossibleEvidenceError",
     "MissingExtraError",
     "OrderWarning",
     "StepSizeError",
@@ -110,6 +111,10 @@ class MissingExtraError(FourfoldError, ImportError):
 
 class DamagedFileError(FourfoldError, OSError):
     """A file does not hold what its format promises."""
+
+
+class ImpossibleEvidenceError(FourfoldError, ValueError):
+    """Observations have probability 0 under a model, so nothing can be said given them."""
 
 
 class OrderWarning(UserWarning):

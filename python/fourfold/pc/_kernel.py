@@ -204,7 +204,7 @@ class Trainer:
         _check("order", order, (len(order),), np.int64)
         if len(order) > self._capacity:
             raise ValueError(f"order: expected at most {self._capacity} rows, got {len(order)}")
-        if len(order) and not (0 <= order.min() and order.max() < len(codes)):
+        if len(order) and not (order.min() >= 0 and order.max() < len(codes)):
             raise ValueError(f"order: expected rows of {len(codes)} codes")
         return codes.ctypes.data, codes.itemsize, order.ctypes.data, len(order)
 
