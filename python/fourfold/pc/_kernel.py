@@ -199,7 +199,9 @@ class Trainer:
             threads=get_num_threads(),
         )
 
-    def _batch(self, codes: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> tuple[int, ...]:
+    def _batch(
+        self, codes: npt.NDArray[Any], order: npt.NDArray[np.int64]
+    ) -> tuple[int, int, int, int]:
         _check_codes(codes, self._structure)
         _check("order", order, (len(order),), np.int64)
         if len(order) > self._capacity:
