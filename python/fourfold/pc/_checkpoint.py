@@ -55,7 +55,12 @@ def name_of(
             digest.update(repr((array.shape, array.dtype.str)).encode())
             digest.update(np.ascontiguousarray(array).data)
     steps = [options.step(share) for share in (0, 0.25, 0.5, 0.75, 1)]
-    numbers = (options.epochs, options.batch_size, options.momentum, options.pseudocount)
+    numbers = (
+        options.epochs,
+        options.batch_size(len(codes)),
+        options.momentum,
+        options.pseudocount,
+    )
     digest.update(repr((options.algorithm, *numbers, options.patience, options.seed)).encode())
     digest.update(repr(steps).encode())
     return digest.hexdigest()

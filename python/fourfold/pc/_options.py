@@ -15,6 +15,8 @@ ALGORITHMS = ("anemone", "minibatch", "full")
 
 _FIRST_STEP, _LAST_STEP = 0.4, 0.02
 
+_BATCHES, _SMALLEST_BATCH, _LARGEST_BATCH = 100, 32, 512
+
 
 @dataclass(frozen=True)
 class Options:
@@ -22,7 +24,7 @@ class Options:
 
     epochs: int
     algorithm: str
-    batch_size: int
+    batch_size_given: int | None
     step_given: Any
     momentum: float
     pseudocount: float
@@ -33,12 +35,18 @@ class Options:
         """Chance of its own for every purpose, so that none depends on how much another used."""
         return np.random.default_rng([self.seed, zlib.crc32(purpose.encode()), number])
 
+    def batch_size(self, rows: int) -> int:
+        """Rows of a batch when there are so many to learn from."""
+        if self.batch_size_given is not None:
+            return self.batch_size_given
+        return max(_SMALLEST_BATCH, min(_LARGEST_BATCH, rows // _BATCHES))
+
     def step(self, done: float) -> float:
         """The step size when this share of the run is done."""
         if self.step_given is None:
             if self.algorithm == "full":
                 return 1.0
-            return float(_FIRST_STEP * (_LAST_STEP / _FIRST_STEP) ** done)
+            return float(_FIRST_STEP + (_LAST_STEP - _FIRST_STEP) * done)
         if callable(self.step_given):
             return _check_step("step(...)", self.step_given(done))
         return float(self.step_given)
@@ -60,7 +68,8 @@ def check_options(
     _check_integer("epochs", epochs, 0)
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
-    _check_integer("batch_size", batch_size, 1)
+    if batch_size is not None:
+        _check_integer("batch_size", batch_size, 1)
     if step is not None and not callable(step):
         _check_step("step", step)
     _check_real("momentum", momentum)
@@ -79,7 +88,7 @@ def check_options(
     return Options(
         epochs=int(epochs),
         algorithm=algorithm,
-        batch_size=int(batch_size),
+        batch_size_given=None if batch_size is None else int(batch_size),
         step_given=step,
         momentum=float(momentum),
         pseudocount=float(pseudocount),

@@ -12,8 +12,8 @@ from fourfold.pc._observations import Observations
 
 __all__ = ["chow_liu_parents", "pairwise_mutual_information"]
 
-_LEAST_WEIGHT = 1e-9
-"""Keeps independent variables connected: an edge of weight 0 does not exist for SciPy."""
+_LEAST_WEIGHT = 1e-12
+"""In nats; what to divide by if all variables are independent."""
 
 
 def pairwise_mutual_information(
@@ -104,9 +104,10 @@ def chow_liu_parents(information: npt.NDArray[np.float64]) -> npt.NDArray[np.int
     size = len(information)
     if size == 1:
         return np.array([-1])
-    weights = np.maximum(information, 0) + _LEAST_WEIGHT
-    # The lightest tree of what is left to a bound that every weight is below.
-    costs = weights.max() * 2 - weights
+    # The heaviest tree is the lightest one of what each weight lacks to a bound. Costs stay in
+    # [1, 2], because for SciPy an entry that is nearly 0 is no edge at all.
+    largest = max(float(information.max()), _LEAST_WEIGHT)
+    costs = 2 - np.maximum(information, 0) / largest
     np.fill_diagonal(costs, 0)
     tree = minimum_spanning_tree(costs)
     tree = tree + tree.T

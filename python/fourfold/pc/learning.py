@@ -54,7 +54,7 @@ def fit(
     missing: Any = None,
     epochs: int = 20,
     algorithm: str = "anemone",
-    batch_size: int = 256,
+    batch_size: int | None = None,
     step: float | Callable[[float], float] | None = None,
     momentum: float = 0.0,
     pseudocount: float = 1.0,
@@ -83,12 +83,12 @@ def fit(
         each batch. ``"anemone"``: the same, but each row of a table moves in proportion to how much
         of the batch passes through it (Liu, Shao, Van den Broeck, arXiv:2505.19982); learns
         fastest.
-    batch_size : int
-        Rows of a batch; of ``"full"``, no effect.
+    batch_size : int or None
+        Rows of a batch; no effect on ``"full"``. Default: a hundredth of the data, 32 to 512.
     step : float, callable or None
         Step size in (0, 1], or a function that gives it from the share of the run that is done, 0
-        to 1. Default: 1 for ``"full"``, else falling geometrically from 0.4 to 0.02 (0.02 is the
-        size that averages over 50 batches).
+        to 1. Default: 1 for ``"full"``, else falling linearly from 0.4 to 0.02 (0.02 is the size
+        that averages over 50 batches).
     momentum : float
         In [0, 1): how much of the expected counts is carried over from batch to batch.
     pseudocount : float
@@ -324,7 +324,9 @@ class _Run:
             start.structure,
             start.offsets,
             start.packed,
-            capacity=min(len(self.codes), _FULL_BATCH_ROWS if full else options.batch_size),
+            capacity=min(
+                len(self.codes), _FULL_BATCH_ROWS if full else options.batch_size(len(self.codes))
+            ),
             keep_average=options.momentum > 0,
             keep_totals=full,
         )
@@ -374,7 +376,7 @@ class _Run:
         """One epoch; bits per dimension on the way."""
         options, n = self.options, len(self.codes)
         full = options.algorithm == "full"
-        size = _FULL_BATCH_ROWS if full else options.batch_size
+        size = _FULL_BATCH_ROWS if full else options.batch_size(n)
         order = np.arange(n) if full else options.rng("order", epoch).permutation(n)
         # All batches of an epoch are of the same size, but for one row.
         batches = np.array_split(order.astype(np.int64), -(-n // size))
