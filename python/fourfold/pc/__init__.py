@@ -4,6 +4,7 @@ A `Circuit` is a `Structure` (a tree of latent variables with the observed ones 
 probability tables. `HCLT.fit` learns both from data, `fit` learns the tables of a given structure.
 """
 
+from fourfold.pc import plot
 from fourfold.pc.circuit import Circuit
 from fourfold.pc.files import load
 from fourfold.pc.learning import HCLT, Epoch, fit
@@ -20,4 +21,5 @@ __all__ = [
     "Structure",
     "fit",
     "load",
+    "plot",
 ]

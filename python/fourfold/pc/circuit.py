@@ -198,7 +198,8 @@ class Circuit:
         Parameters
         ----------
         x : array, masked array or torch tensor of integers
-            Of shape ``(n, *event_shape)`` or ``(n, D)``, or one observation without the n.
+            Of shape ``(n, *event_shape)``, or any ``(n, ...)`` with D entries a row; or one
+            observation of shape ``event_shape`` or ``(D,)``.
         missing : boolean array, optional
             True where a value is missing, of a shape that broadcasts to that of ``x``.
 
