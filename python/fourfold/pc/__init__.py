@@ -7,6 +7,7 @@ probability tables. `HCLT.fit` learns both from data, `fit` learns the tables of
 from fourfold.pc import plot
 from fourfold.pc.circuit import Circuit
 from fourfold.pc.files import load
+from fourfold.pc.growing import grow, prune
 from fourfold.pc.learning import HCLT, Epoch, fit
 from fourfold.pc.moments import EntropyEstimate
 from fourfold.pc.queries import MostProbable
@@ -20,6 +21,8 @@ __all__ = [
     "MostProbable",
     "Structure",
     "fit",
+    "grow",
     "load",
     "plot",
+    "prune",
 ]
