@@ -203,6 +203,31 @@ def test_one_observation_and_images_keep_their_shape() -> None:
     assert circuit.log_prob(x[:0]).shape == (0,)
 
 
+def test_unaligned_and_read_only_arrays() -> None:
+    rng = np.random.default_rng(1)
+    structure = pc.Structure.hmm(5, 3, 300)
+    circuit = random_circuit(rng, nodes=0, variables=0, structure=structure)
+    x = circuit.sample(9, generator=0)
+    unaligned = np.frombuffer(b"\0" + x.tobytes(), dtype=x.dtype, offset=1).reshape(x.shape)
+    assert not unaligned.flags.aligned
+    assert not unaligned.flags.writeable
+    assert np.array_equal(circuit.log_prob(unaligned), circuit.log_prob(x))
+    hidden = x > 150
+    assert np.array_equal(
+        circuit.mpe(unaligned, missing=hidden).values, circuit.mpe(x, missing=hidden).values
+    )
+
+
+def test_the_callers_floating_point_mode_stays() -> None:
+    circuit = random_circuit(np.random.default_rng(0), nodes=5, variables=6)
+    fourfold.set_num_threads(2)
+    circuit.log_prob(circuit.sample(200, generator=0))
+    pc.fit(circuit, circuit.sample(200, generator=0), epochs=1)
+    denormal = np.array([1e-310])
+    assert (denormal / 2 > 0).all()
+    assert (np.array([1e-40], dtype=np.float32) * np.float32(0.5) > 0).all()
+
+
 def test_many_leaves_do_not_underflow() -> None:
     rng = np.random.default_rng(7)
     structure = pc.Structure.naive_bayes(3000, 5, 7)
