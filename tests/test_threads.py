@@ -17,6 +17,8 @@ import fourfold
 from fourfold import nlse
 from fourfold._threads import cgroup_cpus
 
+pytestmark = pytest.mark.isa
+
 GRID = nlse.Grid(n=64, length=20.0)
 PROBLEM = nlse.Problem(GRID)
 PSI0 = np.stack([nlse.soliton(GRID, amplitude=1.0 + 0.1 * j) for j in range(16)])

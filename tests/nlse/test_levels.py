@@ -19,6 +19,8 @@ import fourfold
 from fourfold import _core, nlse
 from fourfold.nlse.methods import METHODS
 
+pytestmark = pytest.mark.isa
+
 SetThreads = Callable[[int | None], None]
 FIXED = [name for name, method in METHODS.items() if method.fixed_step]
 

@@ -12,6 +12,8 @@ from fourfold import nlse
 from fourfold.nlse.methods import METHODS
 from tests.nlse.reference import integrate
 
+pytestmark = pytest.mark.isa
+
 DATA = Path(__file__).parents[1] / "data"
 FIXED = [name for name, method in METHODS.items() if method.fixed_step]
 ADAPTIVE = [name for name, method in METHODS.items() if method.adaptive and name != "published"]

@@ -30,6 +30,8 @@ from fourfold.nlse.methods import METHODS
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.solver import solve
 
+pytestmark = pytest.mark.isa
+
 GRID = Grid(n=128, length=40.0)
 LINEAR = Problem(GRID, nonlinearity=0.0)
 T = np.array([0.0, 0.1, 0.3, 0.35])

@@ -18,6 +18,8 @@ from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.statistics import EnsembleStatistics
 
+pytestmark = pytest.mark.isa
+
 
 def random_fields(
     rng: np.random.Generator, count: int, n: int, noise: float = 1.0

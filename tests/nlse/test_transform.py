@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from fourfold import _core
 from fourfold.nlse import Grid
 
+pytestmark = pytest.mark.isa
+
 
 def smooth_lengths(limit: int) -> list[int]:
     return sorted(
