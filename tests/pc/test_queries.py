@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import fourfold
 from fourfold import pc
 from fourfold.errors import ImpossibleEvidenceError
 from tests.pc.reference import (
+    Array,
     Joint,
     all_values,
     entropy,
@@ -273,6 +277,30 @@ def test_bits_do_not_depend_on_threads_or_batch() -> None:
             circuit.conditional(x, [5], missing=np.arange(60) > 30)[0], conditional
         )
     assert np.array_equal(circuit.log_prob(x[17:51]), one[17:51])
+
+
+def _child(connection: Connection, circuit: pc.Circuit, x: Array) -> None:
+    connection.send_bytes(circuit.log_prob(x).tobytes())
+    connection.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_several_threads_and_a_forked_child_ask_at_once() -> None:
+    circuit = random_circuit(np.random.default_rng(0), nodes=20, variables=30)
+    x = circuit.sample(400, generator=0)
+    fourfold.set_num_threads(2)
+    expected = circuit.log_prob(x)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: circuit.log_prob(x), range(12)))
+    assert all(np.array_equal(answer, expected) for answer in answers)
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(sender, circuit, x))
+    child.start()
+    assert receiver.poll(60), "the forked child hangs"
+    assert receiver.recv_bytes() == expected.tobytes()
+    child.join(60)
+    assert child.exitcode == 0
 
 
 def test_impossible_evidence_has_a_name() -> None:
