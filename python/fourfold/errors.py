@@ -13,6 +13,7 @@ __all__ = [
     "ConvergenceError",
     "DamagedFileError",
     "FourfoldError",
+    "ImpossibleEvidenceError",
     "MissingExtraError",
     "MissingProgramError",
     "NotPositiveDefiniteError",
@@ -241,6 +242,10 @@ class NotSavableError(FourfoldError, ValueError):
 
 class DamagedFileError(FourfoldError, OSError):
     """A file does not hold what its format promises."""
+
+
+class ImpossibleEvidenceError(FourfoldError, ValueError):
+    """Observations have probability 0 under a model, so nothing can be said given them."""
 
 
 class OrderWarning(UserWarning):

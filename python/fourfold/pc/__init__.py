@@ -1,1 +1,28 @@
-"""Probabilistic circuits: learning, exact queries, lossless compression."""
+"""Probabilistic circuits: learning, exact queries, lossless compression.
+
+A `Circuit` is a `Structure` (a tree of latent variables with the observed ones at its nodes) and its
+probability tables. `HCLT.fit` learns both from data, `fit` learns the tables of a given structure.
+"""
+
+from fourfold.pc import plot
+from fourfold.pc.circuit import Circuit
+from fourfold.pc.files import load
+from fourfold.pc.growing import grow, prune
+from fourfold.pc.learning import HCLT, Epoch, fit
+from fourfold.pc.moments import EntropyEstimate
+from fourfold.pc.queries import MostProbable
+from fourfold.pc.structure import Structure
+
+__all__ = [
+    "HCLT",
+    "Circuit",
+    "EntropyEstimate",
+    "Epoch",
+    "MostProbable",
+    "Structure",
+    "fit",
+    "grow",
+    "load",
+    "plot",
+    "prune",
+]
