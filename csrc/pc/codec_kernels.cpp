@@ -8,6 +8,12 @@ namespace {
 struct EncodeCoder {
     Interval* intervals;
 
+    FOURFOLD_INLINE static void announce(const float* table, std::size_t stride, int /*cardinality*/,
+                                         const std::int32_t* symbols) {
+        for (int l = 0; l < kLanes; ++l) {
+            prefetch(table + static_cast<std::size_t>(symbols[l] < 0 ? 0 : symbols[l]) * stride, 2 * stride);
+        }
+    }
     FOURFOLD_INLINE void operator()(const Mixture& mixture, int position, const std::int32_t* symbols) const {
         alignas(64) std::int32_t x[kLanes], next[kLanes], left[kLanes], right[kLanes];
         for (int l = 0; l < kLanes; ++l) {
@@ -28,6 +34,15 @@ struct EncodeCoder {
 struct DecodeCoder {
     LaneReader& reader;
 
+    // The columns of the first probes of the bisection, and of its last if the value is 0.
+    FOURFOLD_INLINE static void announce(const float* table, std::size_t stride, int cardinality,
+                                         const std::int32_t* /*symbols*/) {
+        prefetch(table, 2 * stride);
+        for (int part = 1; part < 8; ++part) {
+            prefetch(table + static_cast<std::size_t>(cardinality) * part / 8 * stride, stride);
+        }
+        for (std::size_t column = cardinality / 16; column > 1; column /= 2) prefetch(table + column * stride, stride);
+    }
     FOURFOLD_INLINE void operator()(const Mixture& mixture, int /*position*/, std::int32_t* symbols) const {
         constexpr std::uint64_t mask = (1u << kPrecision) - 1;
         alignas(64) std::int32_t slot[kLanes], low[kLanes], middle[kLanes], q[kLanes], left[kLanes], right[kLanes];

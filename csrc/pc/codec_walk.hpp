@@ -27,8 +27,9 @@ inline constexpr int Z = W > 2 ? 2 : 8 / W;  // entries of a product whose sums 
 using Vec = Lanes<float, V>;
 using Int = Lanes<std::int32_t, V>;
 
-FOURFOLD_INLINE Vec broadcast(float x) { return Vec{} + x; }
-FOURFOLD_INLINE Int broadcast_int(std::int32_t x) { return Int{} + x; }
+// Not Vec{} + x: 0 + x is an addition, because it turns -0 into 0.
+FOURFOLD_INLINE Vec broadcast(float x) { return x - Vec{}; }
+FOURFOLD_INLINE Int broadcast_int(std::int32_t x) { return x - Int{}; }
 FOURFOLD_INLINE Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 
 // A worker's scratch behind the states of Plan: vectors [most_states][kLanes] or [kLanes][most_states].
@@ -48,7 +49,7 @@ static void times_transposed(const float* table, int rows, int columns, const fl
             for (int w = 0; w < W; ++w) {
                 const Vec b = load<Vec>(in + r * kLanes + w * V);
 #pragma GCC unroll 8
-                for (int z = 0; z < Z; ++z) sum[z][w] += b * broadcast(t[z]);
+                for (int z = 0; z < Z; ++z) sum[z][w] += b * t[z];
             }
         }
         for (int z = 0; z < Z; ++z) {
@@ -68,7 +69,7 @@ static void times(const float* table, int rows, int columns, const float* in, fl
             for (int w = 0; w < W; ++w) {
                 const Vec b = load<Vec>(in + c * kLanes + w * V);
 #pragma GCC unroll 8
-                for (int z = 0; z < Z; ++z) sum[z][w] += b * broadcast(t[z * stride + c]);
+                for (int z = 0; z < Z; ++z) sum[z][w] += b * t[z * stride + c];
             }
         }
         for (int z = 0; z < Z; ++z) {
@@ -162,11 +163,11 @@ FOURFOLD_INLINE Vec dot_columns(const float* turned, int stride, const float* co
 FOURFOLD_INLINE Vec dot_column(const float* belief, int stride, const float* column, int w) {
     Vec p[kPartials];
 #pragma GCC unroll 16
-    for (int j = 0; j < kPartials; ++j) p[j] = load<Vec>(belief + j * kLanes + w * V) * broadcast(column[j]);
+    for (int j = 0; j < kPartials; ++j) p[j] = load<Vec>(belief + j * kLanes + w * V) * column[j];
     for (int m = kPartials; m < stride; m += kPartials) {
 #pragma GCC unroll 16
         for (int j = 0; j < kPartials; ++j) {
-            p[j] += load<Vec>(belief + (m + j) * kLanes + w * V) * broadcast(column[m + j]);
+            p[j] += load<Vec>(belief + (m + j) * kLanes + w * V) * column[m + j];
         }
     }
 #pragma GCC unroll 4
@@ -181,7 +182,7 @@ FOURFOLD_INLINE Vec dot_column(const float* belief, int stride, const float* col
 // min(floor(F / S (2^24 - K)), 2^24 - K) + x. Strictly increasing in x, because F does not decrease.
 FOURFOLD_INLINE Int left_end(Vec f, Vec s, int cardinality, Int x) {
     const std::int32_t room = (1 << kPrecision) - cardinality;
-    const Int q = __builtin_convertvector(f / s * broadcast(static_cast<float>(room)), Int);
+    const Int q = __builtin_convertvector(f / s * static_cast<float>(room), Int);
     return (q < room ? q : broadcast_int(room)) + x;
 }
 
@@ -219,6 +220,32 @@ struct Mixture {
     }
 };
 
+static void prefetch(const float* from, std::size_t floats) {
+    for (std::size_t i = 0; i < floats; i += 16) __builtin_prefetch(from + i);
+}
+
+// Asks for what an operation will read. The tables of a large circuit are in the last cache at best, and nearly every
+// operation reads others: without this, half of the time is spent waiting for them.
+template <class Coder>
+FOURFOLD_INLINE void announce(const Operation& op, const float* tables, const std::int32_t* symbols) {
+    constexpr std::size_t most = 2048;  // floats; beyond that the hardware has seen what comes
+    const float* table = tables + op.table;
+    const std::size_t stride = static_cast<std::size_t>(padded(op.states));
+    switch (op.kind) {
+        case Operation::Kind::start: break;
+        case Operation::Kind::down:
+        case Operation::Kind::finish: {
+            const std::size_t size = static_cast<std::size_t>(blocked(op.states)) * blocked(op.parent_states);
+            prefetch(table, size < most ? size : most);
+            break;
+        }
+        case Operation::Kind::code:
+            prefetch(table + op.cardinality * stride, stride);
+            Coder::announce(table, stride, op.cardinality, symbols + static_cast<std::size_t>(op.variable) * kLanes);
+            break;
+    }
+}
+
 // Walks the tree and lets `coder` find, or code, each variable's value: coder(mixture, position, symbols[kLanes]).
 template <class Coder>
 void walk(const Plan& plan, float* memory, std::int32_t* symbols, Coder& coder) {
@@ -227,7 +254,10 @@ void walk(const Plan& plan, float* memory, std::int32_t* symbols, Coder& coder) 
     const std::size_t room = static_cast<std::size_t>(plan.most_states) * kLanes;
     const Scratch scratch{behind, behind + room, behind + 2 * room};
     int position = 0;
-    for (const Operation& op : plan.operations) {
+    const std::size_t count = plan.operations.size();
+    for (std::size_t k = 0; k < count; ++k) {
+        const Operation& op = plan.operations[k];
+        if (k + 2 < count) announce<Coder>(plan.operations[k + 2], tables, symbols);
         const float* table = tables + op.table;
         switch (op.kind) {
             case Operation::Kind::start:

@@ -10,9 +10,11 @@ from typing import Any
 
 __all__ = [
     "BlowUpError",
+    "CorruptStreamError",
     "DamagedFileError",
     "FourfoldError",
     "MissingExtraError",
+    "ModelMismatchError",
     "OrderWarning",
     "StepSizeError",
 ]
@@ -110,6 +112,14 @@ class MissingExtraError(FourfoldError, ImportError):
 
 class DamagedFileError(FourfoldError, OSError):
     """A file does not hold what its format promises."""
+
+
+class CorruptStreamError(DamagedFileError):
+    """A compressed stream is damaged; the message says where."""
+
+
+class ModelMismatchError(FourfoldError, ValueError):
+    """A compressed stream was made with another model than the one it is read with."""
 
 
 class OrderWarning(UserWarning):
