@@ -42,6 +42,11 @@ class Cursor:
         """All that is left."""
         return self.take(len(self._data))
 
+    @property
+    def left(self) -> int:
+        """How many bytes are left."""
+        return len(self._data)
+
     def end(self) -> None:
         """Refuse bytes that are left over."""
         if len(self._data):
