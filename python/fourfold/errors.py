@@ -13,6 +13,7 @@ __all__ = [
     "CorruptStreamError",
     "DamagedFileError",
     "FourfoldError",
+    "ImpossibleEvidenceError",
     "MissingExtraError",
     "ModelMismatchError",
     "OrderWarning",
@@ -120,6 +121,10 @@ class CorruptStreamError(DamagedFileError):
 
 class ModelMismatchError(FourfoldError, ValueError):
     """A compressed stream was made with another model than the one it is read with."""
+
+
+class ImpossibleEvidenceError(FourfoldError, ValueError):
+    """Observations have probability 0 under a model, so nothing can be said given them."""
 
 
 class OrderWarning(UserWarning):

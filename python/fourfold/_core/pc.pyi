@@ -1,5 +1,115 @@
 """Types of `fourfold._core.pc` (csrc/bindings/pc*.cpp). Addresses are integers; 0 means none."""
 
+class Model:
+    def __init__(
+        self,
+        *,
+        nodes: int,
+        variables: int,
+        parent: int,
+        states: int,
+        leaf_node: int,
+        cardinality: int,
+        offsets: int,
+        packed: int,
+    ) -> None: ...
+    def log_prob(self, codes: int, bytes: int, count: int, out: int, threads: int) -> None: ...
+    def posteriors(
+        self,
+        codes: int,
+        bytes: int,
+        count: int,
+        nodes: list[int],
+        out: int,
+        log_prob: int,
+        threads: int,
+    ) -> None: ...
+    def sample(
+        self,
+        codes: int,
+        bytes: int,
+        count: int,
+        repeats: int,
+        uniforms: int,
+        values: int,
+        log_prob: int,
+        threads: int,
+    ) -> None: ...
+    def gradient(
+        self, codes: int, bytes: int, count: int, weight: int, out: int, threads: int
+    ) -> None: ...
+    def most_probable(
+        self,
+        codes: int,
+        bytes: int,
+        count: int,
+        values: int,
+        states: int,
+        log_joint: int,
+        threads: int,
+    ) -> None: ...
+
+class Trainer:
+    def __init__(
+        self,
+        *,
+        nodes: int,
+        variables: int,
+        parent: int,
+        states: int,
+        leaf_node: int,
+        cardinality: int,
+        offsets: int,
+        packed: int,
+        capacity: int,
+        keep_average: bool,
+        keep_totals: bool,
+        threads: int,
+    ) -> None: ...
+    def step(
+        self,
+        codes: int,
+        bytes: int,
+        order: int,
+        count: int,
+        rescaled: bool,
+        step: float,
+        pseudocount: float,
+        momentum: float,
+        correction: float,
+        log_prob: int,
+    ) -> None: ...
+    def accumulate(self, codes: int, bytes: int, order: int, count: int, log_prob: int) -> None: ...
+    def finish(
+        self,
+        count: float,
+        rescaled: bool,
+        step: float,
+        pseudocount: float,
+        momentum: float,
+        correction: float,
+    ) -> None: ...
+    def load(self, packed: int) -> None: ...
+    def store(self, packed: int) -> None: ...
+    def load_average(self, packed: int) -> None: ...
+    def store_average(self, packed: int) -> None: ...
+    def store_totals(self, packed: int) -> None: ...
+
+def mutual_information(
+    *,
+    variables: int,
+    bins: int,
+    first: int,
+    lower: int,
+    share: int,
+    codes: int,
+    bytes: int,
+    order: int,
+    count: int,
+    out: int,
+    threads: int,
+) -> None: ...
+
 class Codec:
     def __init__(
         self,

@@ -122,14 +122,12 @@ class BlockCoder:
             wanted = header.front_end.cardinality(channels).reshape(-1)
         elif header.schema is not None:
             wanted = header.schema.cardinality
+        elif np.prod(header.item_shape, dtype=np.int64) == variables:
+            return
         else:
-            wanted = self._cardinality if np.prod(header.item_shape) == variables else None
-        if wanted is None or not np.array_equal(wanted, self._cardinality):
-            raise ValueError(
-                f"items of shape {header.item_shape} for {variables} variables"
-                if wanted is None or len(wanted) != variables
-                else "its variables have other numbers of values"
-            )
+            raise ValueError(f"items of shape {header.item_shape} for {variables} variables")
+        if not np.array_equal(wanted, self._cardinality):
+            raise ValueError("its variables are not those of the model")
 
     def encode(self, items: Items) -> list[tuple[int, bytes]]:
         """The words and payloads of whole blocks (the last one may be short)."""
@@ -210,9 +208,10 @@ class BlockCoder:
         if self.header.schema is not None:
             return Items(values, None, self._place_texts(values, texts, blocks))
         if missing is not None:
-            missing = missing.reshape(values.shape)
-            values[missing] = 0
-        return Items(values, missing, ())
+            hidden = missing.reshape(values.shape)
+            values[hidden] = 0
+            return Items(values, hidden)
+        return Items(values)
 
     def _decode_cells(
         self, blocks: Sequence[Payload], coded: list[memoryview], cells: npt.NDArray[Any]
@@ -282,8 +281,9 @@ class BlockCoder:
                 return np.ascontiguousarray(rows).view(np.uint8)
             if rows.dtype == np.uint16:
                 return np.ascontiguousarray(rows, dtype=np.uint16)
-        outside = (rows < 0) | (rows > 65535) if rows.dtype.kind != "b" else np.zeros_like(rows)
-        cells = np.where(outside, _NO_VALUE, rows.astype(np.int32))
+        cells = rows.astype(np.int32)
+        if rows.dtype.kind != "b":
+            cells[(rows < 0) | (rows > 65535)] = _NO_VALUE
         if items.missing is not None:
             cells[items.missing.reshape(cells.shape)] = -1
         return cells
@@ -300,8 +300,8 @@ class BlockCoder:
 
     def _raw_bytes(self, block: Items) -> bytes:
         if self.header.schema is None:
-            return block.values.tobytes()
-        return np.maximum(block.values, 0).astype(self._raw_codes).tobytes()
+            return bytes(block.values.tobytes())
+        return bytes(np.maximum(block.values, 0).astype(self._raw_codes).tobytes())
 
     def _from_raw(self, data: memoryview, count: int) -> npt.NDArray[Any]:
         header = self.header

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from fourfold.errors import CorruptStreamError
@@ -19,7 +19,8 @@ class ByteSource:
     """
 
     def __init__(self, source: BinaryIO | Iterable[bytes]) -> None:
-        self._pieces = _read_pieces(source) if hasattr(source, "read") else iter(source)
+        read = getattr(source, "read", None)
+        self._pieces = iter(source) if read is None else _read_pieces(read)
         self._rest = memoryview(b"")
         self.offset = 0
 
@@ -58,6 +59,6 @@ class ByteSource:
         raise CorruptStreamError(f"bytes follow its end at byte {self.offset}")
 
 
-def _read_pieces(file: BinaryIO) -> Iterator[bytes]:
-    while piece := file.read(_PIECE):
+def _read_pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    while piece := read(_PIECE):
         yield piece

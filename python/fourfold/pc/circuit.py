@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.pc import moments, queries
+from fourfold.pc._kernel import Model
 from fourfold.pc.structure import Structure
+
+if TYPE_CHECKING:
+    from fourfold.pc.learning import Epoch
+    from fourfold.pc.moments import EntropyEstimate
+    from fourfold.pc.queries import MostProbable
 
 __all__ = ["Circuit"]
 
@@ -41,6 +50,8 @@ class Circuit:
         ``leaves[i]`` of shape ``(M_leaf_node(i), K_i)`` holds p(x_i | z_leaf_node(i)).
     event_shape : tuple of int, optional
         The shape of one observation, for instance (28, 28). Its product is D. Default ``(D,)``.
+    metadata : mapping, optional
+        Whatever JSON can hold; it is saved with the model and has no other effect.
 
     Raises
     ------
@@ -59,6 +70,7 @@ class Circuit:
         leaves: Sequence[npt.ArrayLike],
         *,
         event_shape: Sequence[int] | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         if len(edges) != structure.num_nodes:
             raise ValueError(f"edges: expected {structure.num_nodes} tables, got {len(edges)}")
@@ -76,6 +88,8 @@ class Circuit:
         self._structure = structure
         self._packed = packed
         self._event_shape = _check_event_shape(event_shape, structure.num_variables)
+        self._metadata = {} if metadata is None else json.loads(json.dumps(dict(metadata)))
+        self._history: tuple[Epoch, ...] = ()
 
     @classmethod
     def from_packed(
@@ -84,7 +98,8 @@ class Circuit:
         packed: npt.NDArray[np.float32],
         *,
         event_shape: Sequence[int] | None = None,
-    ) -> Circuit:
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Self:
         """A circuit from a buffer with the layout of `packed`, which is copied and checked."""
         if packed.dtype != np.float32 or packed.shape != (packed_size(structure),):
             raise ValueError(
@@ -106,6 +121,17 @@ class Circuit:
         return self._event_shape
 
     @property
+    def metadata(self) -> dict[str, Any]:
+        """A copy of what is saved along with the model."""
+        copy: dict[str, Any] = json.loads(json.dumps(self._metadata))
+        return copy
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """What learning reached, epoch by epoch; empty unless this model was learnt just now."""
+        return self._history
+
+    @property
     def num_parameters(self) -> int:
         """Entries of all tables together."""
         return self._structure.num_parameters
@@ -122,6 +148,11 @@ class Circuit:
     def offsets(self) -> npt.NDArray[np.int64]:
         """Where the tables begin in `packed`: (V + D,) int64, root, then edges, then leaves."""
         return np.array([place.start for _, place in _places(self._structure)], dtype=np.int64)
+
+    @property
+    def tables(self) -> list[npt.NDArray[np.float32]]:
+        """All tables in the order in which they are packed: root, edges, leaves."""
+        return list(self._tables)
 
     @functools.cached_property
     def _tables(self) -> list[npt.NDArray[np.float32]]:
@@ -146,7 +177,7 @@ class Circuit:
     def digest(self) -> bytes:
         """32 bytes that name this model: BLAKE2b of its structure and its tables.
 
-        It depends neither on `event_shape` nor on the byte order of this machine.
+        It depends neither on `event_shape`, on `metadata` nor on the byte order of this machine.
         """
         digest = hashlib.blake2b(b"fourfold.pc.Circuit 1", digest_size=32)
         shape = self._structure
@@ -157,12 +188,202 @@ class Circuit:
             digest.update(table.astype("<f4").tobytes())
         return digest.digest()
 
+    @functools.cached_property
+    def _model(self) -> Model:
+        return Model(self._structure, self.offsets, self._packed)
+
+    def log_prob(self, x: Any, *, missing: Any = None) -> Any:
+        """Logarithm of the probability of what is observed; what is missing is summed out.
+
+        Parameters
+        ----------
+        x : array, masked array or torch tensor of integers
+            Of shape ``(n, *event_shape)`` or ``(n, D)``, or one observation without the n.
+        missing : boolean array, optional
+            True where a value is missing, of a shape that broadcasts to that of ``x``.
+
+        Returns
+        -------
+        float64 of shape (n,), or a number for one observation
+            In nats; -inf where the probability is 0. A torch tensor if ``x`` is one.
+
+        Raises
+        ------
+        TypeError
+            If ``x`` does not hold integers.
+        ValueError
+            If a shape does not fit or a value is out of range.
+
+        Notes
+        -----
+        Tables are multiplied in single precision with a common exponent for the states of a node
+        and image; the logarithm is taken in double precision. States that are 2**-126 times less
+        likely than the likeliest, given what is below a node, count as impossible.
+        """
+        return queries.log_prob(self, x, missing)
+
+    def bits_per_dim(self, x: Any, *, missing: Any = None) -> float:
+        """Mean number of bits per observed value, ``-log2 p(x) / (n D)``, as compression counts."""
+        return queries.bits_per_dim(self, x, missing)
+
+    def marginal(self, x: Any, variables: Any) -> Any:
+        """``log p(x_S)`` of some variables S, all others summed out.
+
+        Parameters
+        ----------
+        x : array or tensor of integers
+            As for `log_prob`; what it holds at other variables has no effect.
+        variables : indices
+            S, flat indices of variables, 0 to D - 1.
+
+        Returns
+        -------
+        float64, as `log_prob`
+        """
+        return queries.marginal(self, x, variables)
+
+    def conditional(
+        self, evidence: Any, variables: Any = None, *, missing: Any = None
+    ) -> list[Any]:
+        """``p(x_i | evidence)`` of single variables, as tables.
+
+        Parameters
+        ----------
+        evidence : masked array, or array or tensor of integers with ``missing``
+            As for `log_prob`.
+        variables : indices, optional
+            Flat indices of the variables that are asked for. Default: all.
+        missing : boolean array, optional
+            True where there is no evidence.
+
+        Returns
+        -------
+        list of float64 (n, K_i), or (K_i,) for one observation
+            For a variable that is observed: 1 at its value.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            If the evidence has probability 0.
+        """
+        return queries.conditional(self, evidence, variables, missing)
+
+    def sample(
+        self, n: int = 1, *, evidence: Any = None, missing: Any = None, generator: Any = None
+    ) -> Any:
+        """Independent exact draws from ``p(x)``, or from ``p(x | evidence)``: inpainting.
+
+        Parameters
+        ----------
+        n : int
+            Number of draws, for each row of the evidence.
+        evidence : masked array, or array or tensor of integers with ``missing``, optional
+            As for `log_prob`.
+        missing : boolean array, optional
+            True where there is no evidence.
+        generator : numpy.random.Generator, torch.Generator, int or None
+            Where chance comes from. An integer is a seed; None is different every time.
+
+        Returns
+        -------
+        unsigned integers of shape ``(n, *event_shape)``, or ``(n, rows, *event_shape)``
+            The latter for evidence with a leading axis of rows. A torch tensor if the evidence is
+            one or chance comes from torch.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            If the evidence has probability 0.
+        """
+        return queries.sample(self, n, evidence, missing, generator)
+
+    def mpe(self, evidence: Any, *, missing: Any = None) -> MostProbable:
+        """The jointly most probable ``(x, z)`` given evidence, latent states included.
+
+        This is not the most probable x: that one, with the states summed out, is NP-hard. Ties go
+        to the lowest state and value. Computed in double precision.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            If the evidence has probability 0.
+        """
+        return queries.mpe(self, evidence, missing)
+
+    def state_marginals(self) -> list[npt.NDArray[np.float64]]:
+        """``p(z_v)`` of every latent node."""
+        return moments.state_marginals(self)
+
+    def joint_entropy(self) -> float:
+        """H(X, Z) of all observed and latent variables together, in nats; exact."""
+        return moments.joint_entropy(self)
+
+    def entropy(self, variables: Any = None) -> Any:
+        """H(X_i) of single variables, in nats; exact. (len(variables),) float64."""
+        return moments.entropy(self, variables)
+
+    def mutual_information(self, variables: Any = None) -> npt.NDArray[np.float64]:
+        """I(X_i; X_j) of all pairs of ``variables``, in nats; exact.
+
+        Entropies are on the diagonal; H(X_i, X_j) is their sum less the mutual information. The
+        time grows with the square of the number of variables times K_i K_j M.
+        """
+        return moments.mutual_information(self, variables)
+
+    def entropy_estimate(self, n: int = 1000, *, generator: Any = None) -> EntropyEstimate:
+        """H(X) in nats as a Monte Carlo mean over n samples, and its standard error.
+
+        H(X) of the observed variables alone has no closed form.
+        """
+        return moments.entropy_estimate(self, n, generator)
+
+    def expectation(
+        self,
+        functions: Mapping[int, Any],
+        *,
+        kind: str = "sum",
+        evidence: Any = None,
+        missing: Any = None,
+    ) -> Any:
+        """Expected value of a separable function, given evidence or not; exact.
+
+        Parameters
+        ----------
+        functions : mapping from variable to function
+            f_i by flat index i: an array of its K_i values, or a callable of ``numpy.arange(K_i)``.
+            Variables without one have no effect.
+        kind : {"sum", "product"}
+            Of ``sum_i f_i(x_i)`` or of ``prod_i f_i(x_i)``.
+        evidence, missing
+            As for `conditional`.
+
+        Returns
+        -------
+        float64 of shape (n,), or a number for one observation or none
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            If the evidence has probability 0.
+        """
+        return moments.expectation(self, functions, kind, evidence, missing)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write this model to a file, to be read by `fourfold.pc.load`; see `fourfold.pc.files`.
+
+        The file appears under its name when it is complete.
+        """
+        from fourfold.pc import files
+
+        files.save(self, path)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Circuit):
             return NotImplemented
         return (
             self._structure == other._structure
             and self._event_shape == other._event_shape
+            and self._metadata == other._metadata
             and np.array_equal(self._packed, other._packed)
         )
 

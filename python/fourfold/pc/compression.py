@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ from fourfold.pc._stream import (
 from fourfold.pc.circuit import Circuit
 from fourfold.pc.front_end import FrontEnd
 from fourfold.pc.reader import CompressedReader
-from fourfold.pc.table import Table, TableSchema
+from fourfold.pc.table import TableSchema
 
 __all__ = ["compress", "decode_stream", "decompress", "encode_stream"]
 
@@ -338,12 +338,10 @@ def _check_cardinality(name: str, wanted: npt.NDArray[np.int32], model: Circuit)
 
 def _array(data: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
     """The array, its dtype kept, and its mask."""
-    if isinstance(data, np.ndarray) and not isinstance(data, np.ma.MaskedArray):
-        if data.dtype.kind == "b":
-            return data, None
     array, mask, _ = as_array("data", data)
-    if isinstance(data, np.ma.MaskedArray) and data.dtype.kind == "b":
-        array = data.data
+    if isinstance(data, np.ndarray) and data.dtype.kind == "b":
+        # There they are 8-bit integers; here they come back as what they were.
+        array = array.astype(np.bool_)
     return array, mask
 
 
@@ -382,7 +380,7 @@ def _as_given(header: Header, items: Items) -> Any:
         return header.schema.decode(items.values, [text for _, text in items.texts])
     if items.missing is not None:
         return np.ma.MaskedArray(items.values, mask=items.missing)
-    return cast(npt.NDArray[Any], items.values)
+    return items.values
 
 
 def _check_total(size: int, max_bytes: int | None) -> None:

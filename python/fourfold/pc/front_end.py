@@ -64,9 +64,8 @@ class FrontEnd:
         if not 0 <= self.levels <= 8:
             raise ValueError(f"levels: expected 0 to 8, got {self.levels}")
         step = 1 << self.levels
-        if len(self.patch) != 2 or any(
-            not 1 <= side < 1 << 16 or side % step for side in self.patch
-        ):
+        sides = list(self.patch)
+        if len(sides) != 2 or any(not 1 <= side < 1 << 16 or side % step for side in sides):
             raise ValueError(
                 f"patch: expected two positive multiples of {step} = 2**levels, got {self.patch}"
             )

@@ -196,11 +196,7 @@ class TableSchema:
             If it is no schema.
         """
         try:
-            columns = tuple(
-                Column(**(entry | {"values": tuple(entry["values"])})) for entry in json.loads(text)
-            )
-            for column in columns:
-                _check_column(column)
+            columns = tuple(_column_from(entry) for entry in json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CorruptStreamError(f"the table's schema is damaged: {error}") from None
         return cls(columns)
@@ -305,8 +301,11 @@ def _fit_column(
     )
 
 
-def _check_column(column: Column) -> None:
-    """Refuse what `_fit_column` does not make (TypeError, ValueError)."""
+def _column_from(entry: Any) -> Column:
+    """A column from JSON; what `_fit_column` does not make is a TypeError or ValueError."""
+    if not isinstance(entry["name"], str) or not isinstance(entry["cardinality"], int):
+        raise ValueError(f"column {entry['name']!r}")
+    column = Column(**(entry | {"values": tuple(entry["values"])}))
     ordered = list(column.values) == sorted(set(column.values))
     dtype = np.dtype(column.dtype)
     if column.kind == "boolean":
@@ -326,9 +325,9 @@ def _check_column(column: Column) -> None:
             np.array(column.values, dtype=dtype)
     else:
         good = False
-    named = isinstance(column.name, str) and isinstance(column.cardinality, int)
-    if not (good and named and ordered and 2 <= column.cardinality <= _MOST_VALUES + 1):
+    if not (good and ordered and 2 <= column.cardinality <= _MOST_VALUES + 1):
         raise ValueError(f"column {column.name!r}")
+    return column
 
 
 def _to_codes(column: Column, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -363,7 +362,7 @@ def _from_codes(
         out = values[np.where(missing, len(values) - 1, codes)]
         for row, text in texts.items():
             out[row] = text
-        return cast(npt.NDArray[Any], out)
+        return out
     dtype = np.dtype(column.dtype)
     if column.kind == "boolean":
         data = codes == 1
