@@ -93,8 +93,8 @@ def test_a_single_row_costs_its_probability(name: str) -> None:
         structure = Structure([-1, 0, 0, 0], [3] * 4, range(4), 300)
     circuit = random_circuit(rng, structure)
     codec = RowCodec(circuit)
-    cells = sample_rows(rng, circuit, 40)
-    for row, payload in zip(cells, encode(codec, cells, [1] * 40), strict=True):
+    cells = sample_rows(rng, circuit, 10)
+    for row, payload in zip(cells, encode(codec, cells, [1] * 10), strict=True):
         # 32 bits of the state hold the checksum of the values.
         over = 8 * len(payload) - 32 + log2_prob(circuit, row)
         assert -0.5 < over <= 20
