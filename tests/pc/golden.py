@@ -33,8 +33,13 @@ def table(source: Iterator[int], *shape: int) -> Any:
 def circuit(structure: pc.Structure, seed: int) -> pc.Circuit:
     source = numbers(seed)
     s = structure
-    edges = [None, *(table(source, s.states[s.parent[v]], s.states[v]) for v in range(1, s.num_nodes))]
-    leaves = [table(source, s.states[v], k) for v, k in zip(s.leaf_node, s.cardinality, strict=True)]
+    edges = [
+        None,
+        *(table(source, s.states[s.parent[v]], s.states[v]) for v in range(1, s.num_nodes)),
+    ]
+    leaves = [
+        table(source, s.states[v], k) for v, k in zip(s.leaf_node, s.cardinality, strict=True)
+    ]
     return pc.Circuit(s, table(source, s.states[0]), edges, leaves)
 
 

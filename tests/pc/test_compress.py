@@ -45,9 +45,7 @@ def test_round_trip(structure: Structure, seed: int, n: int, block_items: int) -
     rng = np.random.default_rng(seed)
     circuit = random_circuit(rng, structure, floor=0 if seed % 2 else 1e-3)
     half = n // 2
-    cells = np.concatenate(
-        [sample_rows(rng, circuit, half), random_rows(rng, structure, n - half)]
-    )
+    cells = np.concatenate([sample_rows(rng, circuit, half), random_rows(rng, structure, n - half)])
     blob = pc.compress(circuit, cells, block_items=block_items)
     back = pc.decompress(circuit, blob)
     assert back.dtype == cells.dtype
@@ -197,11 +195,13 @@ def test_reader(tmp_path: Path) -> None:
     circuit = circuit_of(SMALL)
     cells = random_rows(np.random.default_rng(9), SMALL, 100)
     path = tmp_path / "x.ffz"
-    path.write_bytes(pc.compress(circuit, cells, block_items=7))
+    notes = {"camera": "Ä", "numbers": [1, 2]}
+    path.write_bytes(pc.compress(circuit, cells, block_items=7, metadata=notes))
     with pc.CompressedReader(path, circuit) as reader:
         assert reader.shape == (100, 6)
         assert reader.dtype == cells.dtype
         assert len(reader) == 100
+        assert reader.metadata == notes
         for index in (0, 6, 7, 99, -1, -100):
             assert np.array_equal(reader[index], cells[index])
         for part in (slice(None), slice(5, 9), slice(90, 200), slice(50, 3, -9), slice(5, 5)):

@@ -76,9 +76,7 @@ def test_anything_at_all(data: bytes) -> None:
 
 @given(st.sampled_from(CASES), st.data())
 @settings(deadline=None, max_examples=150)
-def test_damage_under_a_right_checksum(
-    case: tuple[pc.Circuit, bytes], data: st.DataObject
-) -> None:
+def test_damage_under_a_right_checksum(case: tuple[pc.Circuit, bytes], data: st.DataObject) -> None:
     # What someone makes on purpose: a payload that no encoder writes, every checksum right.
     model, blob = case
     length = int.from_bytes(blob[12:16], "little")

@@ -103,28 +103,29 @@ def test_rare_values_are_escaped_in_training_too() -> None:
 
 def test_learnt_from_a_table_with_missing_values() -> None:
     rng = np.random.default_rng(1)
-    kind = rng.integers(0, 3, 600)
+    kind = rng.integers(0, 3, 4000)
     table = {
         "kind": np.array(["plant", "bird", "fish"], dtype=object)[kind],
-        "legs": np.ma.MaskedArray(kind * 2, mask=rng.random(600) < 0.2),
-        "flies": (kind == 1) ^ (rng.random(600) < 0.05),
+        "legs": np.ma.MaskedArray(kind * 2, mask=rng.random(4000) < 0.2),
+        "flies": (kind == 1) ^ (rng.random(4000) < 0.05),
     }
     schema = pc.TableSchema.fit(table)
     model = pc.HCLT.fit(
-        schema.codes(table), num_latents=4, cardinality=schema.cardinality, epochs=15
+        schema.codes(table), num_latents=4, cardinality=schema.cardinality, epochs=8
     )
     blob = pc.compress(model, table, schema=schema)
     same(pc.decompress(model, blob), table)
     # log2(3) for the kind, 0.72 bits for which legs are missing, 0.29 for the noise; independent
     # columns would take 4.5 bits.
-    assert 8 * len(blob) / 600 < 4.5
+    assert 8 * len(blob) / 4000 < 3.7
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         ({}, "expected at least one column"),
-        ({"a": [1.5, 2.0]}, "'a' must hold integers, booleans or strings, got float64"),
+        ({"a": [1.5, 2.0]}, "'a' must hold integers, booleans or strings, got float"),
+        ({"a": np.array([1.5])}, "'a' must hold integers, booleans or strings, got float64"),
         ({"a": [1, "x"]}, "'a' must hold values of one kind, got int, str"),
         ({"a": [True, 2]}, "'a' must hold values of one kind"),
         ({"a": [[1]]}, "'a' must have one dimension, got 2"),
@@ -133,8 +134,6 @@ def test_learnt_from_a_table_with_missing_values() -> None:
     ],
 )
 def test_tables_that_are_refused(table: Any, message: str) -> None:
-    if "a" in table and [1, "x"] == table["a"] or table.get("a") == [True, 2]:
-        table = {"a": np.array(table["a"], dtype=object)}
     with pytest.raises((TypeError, ValueError), match=message):
         pc.TableSchema.fit(table)
 
@@ -146,7 +145,9 @@ def test_another_table_than_the_schemas() -> None:
     with pytest.raises(TypeError, match="'b' held string values .* it holds integer values now"):
         schema.codes({"a": [1], "b": [1]})
     small = pc.TableSchema.fit({"a": np.array([1, 2], dtype=np.int8)})
-    with pytest.raises(ValueError, match="'a' holds int8 by its schema, got values from 300 to 300"):
+    with pytest.raises(
+        ValueError, match="'a' holds int8 by its schema, got values from 300 to 300"
+    ):
         small.codes({"a": [300]})
     with pytest.raises(ValueError, match=r"schema: variable 0 has 3 values, 4 in the model"):
         pc.compress(model_of(pc.TableSchema.fit({"a": [1, 3]})), {"a": [1]}, schema=small)

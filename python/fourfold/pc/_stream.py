@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ class Header:
         Through which the items went.
     schema : TableSchema or None
         Of a table.
+    metadata : str
+        A JSON object of the user's, as text.
     """
 
     digest: bytes
@@ -91,6 +94,7 @@ class Header:
     masked: bool = False
     front_end: FrontEnd | None = None
     schema: TableSchema | None = None
+    metadata: str = "{}"
 
     @property
     def item_bytes(self) -> int:
@@ -106,6 +110,7 @@ class Header:
 
     def to_bytes(self) -> bytes:
         """The header, with its checksum."""
+        metadata = self.metadata.encode()
         front = b"" if self.front_end is None else self.front_end.to_bytes()
         if self.schema is not None:
             kind, schema, dtype = _TABLE, self.schema.to_json().encode(), b"\0\0\0"
@@ -122,8 +127,14 @@ class Header:
                 front,
                 struct.pack("<I", len(schema)),
                 schema,
+                struct.pack("<I", len(metadata)),
+                metadata,
             ]
         )
+        if START + len(rest) + 4 > MAX_HEADER_BYTES:
+            raise ValueError(
+                f"schema, metadata: a header has at most {MAX_HEADER_BYTES} bytes, got {len(rest)}"
+            )
         start = MAGIC + struct.pack("<HHI", VERSION, kind, START + len(rest) + 4)
         return start + rest + struct.pack("<I", zlib.crc32(start + rest))
 
@@ -148,6 +159,7 @@ class Header:
         shape = tuple(fields.number("Q") for _ in range(axes))
         front = fields.take(fields.number("B"))
         schema = fields.take(fields.number("I"))
+        metadata = _metadata_from(bytes(fields.take(fields.number("I"))))
         fields.end()
         if kind not in (_ARRAY, _TABLE) or flags > (_SINGLE | _MASKED):
             raise CorruptStreamError(f"the header is damaged: kind {kind}, flags {flags}")
@@ -160,6 +172,7 @@ class Header:
             bool(flags & _MASKED),
             FrontEnd.from_bytes(front) if len(front) else None,
             TableSchema.from_json(bytes(schema)) if kind == _TABLE else None,
+            metadata,
         )
         table = header.schema is not None
         if (table and (shape or flags or len(front))) or (not table and len(schema)):
@@ -195,6 +208,16 @@ def start_length(start: bytes) -> int:
     if not START + 4 <= length <= MAX_HEADER_BYTES:
         raise CorruptStreamError(f"the header is damaged: a length of {length} bytes")
     return int(length)
+
+
+def _metadata_from(data: bytes) -> str:
+    try:
+        text = data.decode()
+        if isinstance(json.loads(text), dict):
+            return text
+    except (ValueError, RecursionError):
+        pass
+    raise CorruptStreamError("the header is damaged: its metadata are no JSON object")
 
 
 def _dtype_bytes(dtype: np.dtype[Any]) -> bytes:

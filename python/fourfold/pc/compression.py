@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -34,6 +36,18 @@ from fourfold.pc.table import TableSchema
 
 __all__ = ["compress", "decode_stream", "decompress", "encode_stream"]
 
+
+@dataclass(frozen=True)
+class _How:
+    """The options of `compress`, and whether the array has no first axis."""
+
+    block_items: int | None
+    front_end: FrontEnd | None
+    schema: TableSchema | None
+    metadata: Mapping[str, Any] | None
+    single: bool
+
+
 _BLOCK_BYTES = 1 << 17
 _WAVE_BYTES = 16 << 20
 """Raw bytes of the blocks that are coded together."""
@@ -46,6 +60,7 @@ def compress(
     block_items: int | None = None,
     front_end: FrontEnd | None = None,
     schema: TableSchema | None = None,
+    metadata: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> bytes:
     """Compress an array or a table without loss.
@@ -70,6 +85,8 @@ def compress(
         Through which images go; recorded in the stream.
     schema : TableSchema, optional
         Of a table; recorded in the stream.
+    metadata : mapping, optional
+        What JSON can hold; recorded in the stream, see `CompressedReader.metadata`.
     progress : callable, optional
         Takes the number of items done and of all.
 
@@ -95,7 +112,8 @@ def compress(
         data = data[None]
     total = len(next(iter(data.values()))) if schema is not None else len(data)
     parts: list[bytes] = []
-    stream = _encode(model, iter([data]), block_items, front_end, schema, single)
+    how = _How(block_items, front_end, schema, metadata, single)
+    stream = _encode(model, iter([data]), how)
     for part, done in stream:
         parts.append(part)
         if progress is not None:
@@ -110,12 +128,13 @@ def encode_stream(
     block_items: int | None = None,
     front_end: FrontEnd | None = None,
     schema: TableSchema | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Iterator[bytes]:
     """Compress data that come in batches, and need not fit into memory.
 
     Parameters
     ----------
-    model, block_items, front_end, schema
+    model, block_items, front_end, schema, metadata
         As in `compress`.
     batches : iterable
         Arrays of one dtype and of shapes ``(n_i, ...)``, or tables. How the data are cut into
@@ -126,7 +145,8 @@ def encode_stream(
     bytes
         Pieces of the stream, to be written one after the other.
     """
-    for part, _ in _encode(model, iter(batches), block_items, front_end, schema, False):
+    how = _How(block_items, front_end, schema, metadata, False)
+    for part, _ in _encode(model, iter(batches), how):
         yield part
 
 
@@ -225,20 +245,13 @@ def decode_stream(
         yield _as_given(header, coder.decode(wave))
 
 
-def _encode(
-    model: Circuit,
-    batches: Iterator[Any],
-    block_items: int | None,
-    front_end: FrontEnd | None,
-    schema: TableSchema | None,
-    single: bool,
-) -> Iterator[tuple[bytes, int]]:
+def _encode(model: Circuit, batches: Iterator[Any], how: _How) -> Iterator[tuple[bytes, int]]:
     """Pieces of the stream, with the number of items that are done."""
     try:
         first = next(batches)
     except StopIteration:
         raise ValueError("batches: expected at least one, to know dtype and shape") from None
-    header = _header(model, first, block_items, front_end, schema, single)
+    header = _header(model, first, how)
     coder = BlockCoder(model, header)
     head = header.to_bytes()
     crc = zlib.crc32(head)
@@ -270,14 +283,8 @@ def _encode(
     yield END.to_bytes(4, "little") + footer(crc, words, items), items
 
 
-def _header(
-    model: Circuit,
-    first: Any,
-    block_items: int | None,
-    front_end: FrontEnd | None,
-    schema: TableSchema | None,
-    single: bool,
-) -> Header:
+def _header(model: Circuit, first: Any, how: _How) -> Header:
+    front_end, schema = how.front_end, how.schema
     if front_end is not None and schema is not None:
         raise ValueError("front_end: a table has none")
     if schema is not None:
@@ -286,7 +293,9 @@ def _header(
     else:
         array, mask = _array(first)
         shape = array.shape[1:]
-        header = Header(model.digest, 1, array.dtype, shape, single, mask is not None, front_end)
+        header = Header(
+            model.digest, 1, array.dtype, shape, how.single, mask is not None, front_end
+        )
         if front_end is not None:
             if array.dtype != np.uint8 or mask is not None:
                 raise TypeError(
@@ -305,22 +314,16 @@ def _header(
         raise ValueError(
             f"data: items of {header.item_bytes} bytes are larger than a block, {MAX_BLOCK_BYTES}"
         )
-    count = max(1, _BLOCK_BYTES // header.item_bytes) if block_items is None else block_items
+    count = (
+        max(1, _BLOCK_BYTES // header.item_bytes) if how.block_items is None else how.block_items
+    )
     if not 1 <= count * header.item_bytes <= MAX_BLOCK_BYTES or count < 1:
         raise ValueError(
             f"block_items: expected 1 to {MAX_BLOCK_BYTES // header.item_bytes} items of "
             f"{header.item_bytes} bytes, got {count}"
         )
-    return Header(
-        header.digest,
-        count,
-        header.dtype,
-        header.item_shape,
-        single,
-        header.masked,
-        front_end,
-        schema,
-    )
+    text = json.dumps(dict(how.metadata or {}), ensure_ascii=False, separators=(",", ":"))
+    return replace(header, block_items=count, metadata=text)
 
 
 def _check_cardinality(name: str, wanted: npt.NDArray[np.int32], model: Circuit) -> None:

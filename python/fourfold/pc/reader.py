@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import operator
 import os
 import zlib
@@ -123,6 +124,8 @@ class CompressedReader:
         Of a table.
     front_end : FrontEnd or None
         Through which the images went.
+    metadata : dict
+        What `compress` was given to record.
 
     Raises
     ------
@@ -186,6 +189,11 @@ class CompressedReader:
     def front_end(self) -> FrontEnd | None:
         """Through which the images went."""
         return self._layout.header.front_end
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What `compress` was given to record."""
+        return dict(json.loads(self._layout.header.metadata))
 
     def __len__(self) -> int:
         return self._layout.items

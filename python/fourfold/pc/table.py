@@ -196,7 +196,10 @@ class TableSchema:
             If it is no schema.
         """
         try:
-            columns = tuple(_column_from(entry) for entry in json.loads(text))
+            entries = json.loads(text)
+            if not isinstance(entries, list) or not entries:
+                raise ValueError("no columns")
+            columns = tuple(_column_from(entry) for entry in entries)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CorruptStreamError(f"the table's schema is damaged: {error}") from None
         return cls(columns)
@@ -240,6 +243,9 @@ def _read(name: str, values: Any) -> tuple[Kind, npt.NDArray[Any], npt.NDArray[n
     """Kind, data (anything where missing) and mask of a column."""
     mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     array = np.asarray(values)
+    if isinstance(values, (list, tuple)) and array.ndim == 1:
+        # NumPy would turn [1, "x"] into two strings.
+        array = np.array([*values, None], dtype=object)[:-1]
     if array.ndim != 1:
         raise ValueError(f"table: column {name!r} must have one dimension, got {array.ndim}")
     missing = np.zeros(len(array), dtype=bool) if mask is None else mask
