@@ -122,6 +122,8 @@ class RowCodec:
         Returns the status of each block: 0, or a key of `DAMAGE`. Any bytes are safe to decode.
         """
         self._check(cells, rows)
+        if not cells.flags.writeable:
+            raise ValueError("cells: expected an array that can be written to")
         length = np.array([len(payload) for payload in payloads], dtype=np.int64)
         start = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(length, out=start[1:])
@@ -140,8 +142,12 @@ class RowCodec:
         return [int(s) for s in status]
 
     def _check(self, cells: npt.NDArray[Any], rows: Sequence[int]) -> None:
-        if _CELLS.get(cells.itemsize) != cells.dtype or not cells.flags.carray:
-            raise ValueError(f"cells: expected uint8, uint16 or int32, got {cells.dtype}")
+        if _CELLS.get(cells.itemsize) != cells.dtype or not (
+            cells.flags.c_contiguous and cells.flags.aligned
+        ):
+            raise ValueError(
+                f"cells: expected C-contiguous uint8, uint16 or int32, got {cells.dtype}"
+            )
         if cells.shape != (sum(rows), self.variables) or min(rows, default=1) < 1:
             raise ValueError(
                 f"cells: expected the shape ({sum(rows)}, {self.variables}), got {cells.shape}"

@@ -181,6 +181,16 @@ class CompressedReader:
         return self._layout.header.dtype
 
     @property
+    def single(self) -> bool:
+        """Whether the array was one observation, without a first axis."""
+        return self._layout.header.single
+
+    @property
+    def item_bytes(self) -> int:
+        """Raw size of an item; of a table's row that of its codes."""
+        return self._layout.header.item_bytes
+
+    @property
     def schema(self) -> TableSchema | None:
         """Of a table."""
         return self._layout.header.schema
