@@ -5,6 +5,7 @@ It decodes the payload of a block, and finds the exact probability of a row by a
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import zlib
@@ -118,9 +119,9 @@ def walk(circuit: Circuit) -> Generator[Question, int, None]:
             def left(x: int, belief: Any = belief, table: Any = table, total: Any = total) -> int:
                 room = 2**P - (len(table) - 1)
                 if x == len(table) - 1:
-                    return 2**P
+                    return 1 << P
                 share = F(_dot(belief, table[x]) / total)
-                return min(int(F(share * F(room))), room) + x
+                return int(min(int(F(share * F(room))), room) + x)
 
             x = yield (i, left)
             if x < 0:
@@ -129,10 +130,8 @@ def walk(circuit: Circuit) -> Generator[Question, int, None]:
                 column = table[x + 1] - table[x]
             belief = _absorb(belief, column)
             evidence = _absorb(evidence, column)
-        children = sorted(
-            (c for c in s.children[v] if height[c] >= 0), key=lambda c: (height[c], c)
-        )
-        for child in children:
+        fruitful = [c for c in s.children[v] if height[c] >= 0]
+        for child in sorted(fruitful, key=lambda c: (height[c], c)):
             edge = circuit.edges[child]
             assert edge is not None
             down = np.zeros(edge.shape[1], dtype=F)
@@ -179,10 +178,8 @@ def decode_block(circuit: Circuit, payload: bytes, rows: int, missing: Any = Non
                     if states[i] < 2**31:
                         states[i] = states[i] << 32 | next(words)
                 out[row, variable] = x
-                try:
+                with contextlib.suppress(StopIteration):
                     asked[i] = walks[i].send(x)
-                except StopIteration:
-                    pass
     assert next(words, None) is None
     wide = circuit.structure.cardinality.max() > 256
     for i in range(streams):

@@ -210,7 +210,7 @@ def test_any_bytes_are_safe_to_decode() -> None:
         elif trial % 3 == 1:
             data[rng.integers(0, len(data))] ^= 1 << rng.integers(0, 8)
         else:
-            data = bytearray(rng.bytes(rng.integers(0, 400)))
+            data = bytearray(rng.bytes(int(rng.integers(0, 400))))
         (status,) = codec.decode([bytes(data)], [40], decoded)
         assert status in DAMAGE
         seen.add(status)

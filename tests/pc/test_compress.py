@@ -228,11 +228,11 @@ def test_what_is_refused() -> None:
         pc.compress(circuit, cells[:, :5])
     with pytest.raises(ValueError, match="block_items: expected 1 to 2796202 items"):
         pc.compress(circuit, cells, block_items=0)
-    with pytest.raises(ValueError, match="block_items: .* got 3000000"):
+    with pytest.raises(ValueError, match=r"block_items: .* got 3000000"):
         pc.compress(circuit, cells, block_items=3_000_000)
     with pytest.raises(ValueError, match="batches: expected at least one"):
         list(pc.encode_stream(circuit, []))
-    with pytest.raises(ValueError, match="batches: expected int32 .* got int64"):
+    with pytest.raises(ValueError, match=r"batches: expected int32 .* got int64"):
         list(pc.encode_stream(circuit, [cells, cells.astype(np.int64)]))
     blob = pc.compress(circuit, cells)
     with pytest.raises(ValueError, match="max_bytes: the stream holds 72 bytes, got 71"):

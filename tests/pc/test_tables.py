@@ -142,7 +142,7 @@ def test_another_table_than_the_schemas() -> None:
     schema = pc.TableSchema.fit({"a": [1, 2], "b": ["x", "y"]})
     with pytest.raises(ValueError, match="expected the columns a, b, got b, a"):
         schema.codes({"b": ["x"], "a": [1]})
-    with pytest.raises(TypeError, match="'b' held string values .* it holds integer values now"):
+    with pytest.raises(TypeError, match=r"'b' held string values .* it holds integer values now"):
         schema.codes({"a": [1], "b": [1]})
     small = pc.TableSchema.fit({"a": np.array([1, 2], dtype=np.int8)})
     with pytest.raises(

@@ -278,9 +278,9 @@ class BlockCoder:
             return np.ascontiguousarray(rows, dtype=np.int32)
         if items.missing is None:
             if rows.dtype.itemsize == 1 and rows.dtype.kind in "bu":
-                return np.require(rows, requirements="CA").view(np.uint8)
+                return np.require(rows, requirements=["C", "A"]).view(np.uint8)
             if rows.dtype == np.uint16:
-                return np.require(rows, np.uint16, "CA")
+                return np.require(rows, np.uint16, ["C", "A"])
         cells = rows.astype(np.int32)
         if rows.dtype.kind != "b":
             cells[(rows < 0) | (rows > 65535)] = _NO_VALUE

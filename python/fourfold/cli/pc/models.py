@@ -24,7 +24,9 @@ def naming(path: Path) -> Iterator[None]:
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         if error.filename is None or Path(error.filename) != path:
             raise
-        raise Refusal([Problem(str(path), "cannot be read", error.strerror)]) from None
+        raise Refusal(
+            [Problem(str(path), "cannot be read", error.strerror or str(error))]
+        ) from None
 
 
 def load_model(path: Path) -> pc.Circuit:

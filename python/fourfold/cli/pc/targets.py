@@ -97,17 +97,25 @@ def _write_images(reader: pc.CompressedReader, folder: Path, say: Say) -> None:
         raise _wrong(
             folder, f"items of {reader.dtype} of shape {shape} are no images; allowed: .npy, .npz"
         )
-    names = reader.metadata.get("names")
-    safe = isinstance(names, list) and len(names) == len(set(map(str, names))) == len(reader)
-    # A name is a name, whatever the stream says: it must not lead out of the folder.
-    safe = safe and all(isinstance(name, str) and Path(name).name == name for name in names)
-    if not safe:
-        names = [f"{i:06d}.png" for i in range(len(reader))]
+    names = _names(reader)
     with staged(folder, names) as temporary:
         for start, part in _parts(reader):
             for i, image in enumerate(part):
                 Image.fromarray(image).save(temporary / names[start + i], format="PNG")
             say(f"{start + len(part)} of {len(reader)}", (start + len(part)) / len(reader))
+
+
+def _names(reader: pc.CompressedReader) -> list[str]:
+    """The images' names, as recorded or numbered."""
+    names: Any = reader.metadata.get("names")
+    # Whatever the stream says, a name must not lead out of the folder.
+    if (
+        isinstance(names, list)
+        and all(isinstance(name, str) and Path(name).name == name for name in names)
+        and len(set(names)) == len(reader)
+    ):
+        return names
+    return [f"{i:06d}.png" for i in range(len(reader))]
 
 
 def _write_table(reader: pc.CompressedReader, path: Path) -> None:
