@@ -62,8 +62,8 @@ void register_model(py::module_& module) {
                 const GilReleased released;
                 self.posteriors(codes(data, bytes), count, nodes, at<float>(out), at<double>(log_prob), threads);
             },
-            py::arg("codes"), py::arg("bytes"), py::arg("count"), py::arg("nodes"), py::arg("out"),
-            py::arg("log_prob"), py::arg("threads"))
+            py::arg("codes"), py::arg("bytes"), py::arg("count"), py::arg("nodes"), py::arg("out"), py::arg("log_prob"),
+            py::arg("threads"))
         .def(
             "sample",
             [](const Model& self, Address data, int bytes, std::size_t count, std::size_t repeats, Address uniforms,
@@ -81,8 +81,7 @@ void register_model(py::module_& module) {
                 const GilReleased released;
                 self.gradient(codes(data, bytes), count, at<const float>(weight), at<float>(out), threads);
             },
-            py::arg("codes"), py::arg("bytes"), py::arg("count"), py::arg("weight"), py::arg("out"),
-            py::arg("threads"))
+            py::arg("codes"), py::arg("bytes"), py::arg("count"), py::arg("weight"), py::arg("out"), py::arg("threads"))
         .def(
             "most_probable",
             [](const Model& self, Address data, int bytes, std::size_t count, Address values, Address states,
@@ -104,8 +103,8 @@ void register_trainer(py::module_& module) {
     using pc::Trainer;
     py::class_<Trainer>(module, "Trainer")
         .def(py::init([](std::size_t nodes, std::size_t variables, Address parent, Address states, Address leaf_node,
-                         Address cardinality, Address offsets, Address packed, std::size_t capacity,
-                         bool keep_average, bool keep_totals, int threads) {
+                         Address cardinality, Address offsets, Address packed, std::size_t capacity, bool keep_average,
+                         bool keep_totals, int threads) {
                  const GilReleased released;
                  auto trainer = std::make_unique<Trainer>(
                      tree(nodes, variables, parent, states, leaf_node, cardinality), at<const std::int64_t>(offsets),

@@ -60,8 +60,8 @@ Batch::Batch(const Tree& tree, std::size_t capacity, bool posteriors, int worker
 }
 
 BatchView Batch::view() {
-    return {capacity_,         codes_.data(),    likelihood_.data(), message_.data(), posterior_.data(),
-            exponent_.data(), log_prob_.data()};
+    return {capacity_,         codes_.data(),    likelihood_.data(), message_.data(),
+            posterior_.data(), exponent_.data(), log_prob_.data()};
 }
 
 void Batch::take(const Codes& codes, std::size_t begin, std::size_t first, std::size_t count) {
@@ -73,8 +73,8 @@ void Batch::take(const Codes& codes, std::size_t begin, std::size_t first, std::
     }
 }
 
-void Batch::pass_block(const Tree& tree, const Tables& tables, const Codes& codes, std::size_t begin,
-                       std::size_t first, std::size_t count, const float* weight, int worker) {
+void Batch::pass_block(const Tree& tree, const Tables& tables, const Codes& codes, std::size_t begin, std::size_t first,
+                       std::size_t count, const float* weight, int worker) {
     const DenormalsAreZero mode;
     take(codes, begin, first, count);
     std::int32_t* scratch = scratch_.data() + scratch_size_ * static_cast<std::size_t>(worker);

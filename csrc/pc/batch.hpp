@@ -34,7 +34,8 @@ public:
     // weight: see PassKernels::down.
     void pass(const Tree& tree, const Tables& tables, const Codes& codes, std::size_t begin, std::size_t count,
               const float* weight, int threads);
-    // The same for one block of at most kLargestBlock images, first ... first + count - 1 of this batch, on this thread.
+    // The same for one block of at most kLargestBlock images, first ... first + count - 1 of this batch, on this
+    // thread.
     void pass_block(const Tree& tree, const Tables& tables, const Codes& codes, std::size_t begin, std::size_t first,
                     std::size_t count, const float* weight, int worker);
 

@@ -12,7 +12,9 @@ namespace fourfold::pc {
 class DenormalsAreZero {
 public:
 #if FOURFOLD_X86_LEVELS
-    DenormalsAreZero() : before_(_mm_getcsr()) { _mm_setcsr((before_ & ~kRounding) | kFlushToZero | kDenormalsAreZero); }
+    DenormalsAreZero() : before_(_mm_getcsr()) {
+        _mm_setcsr((before_ & ~kRounding) | kFlushToZero | kDenormalsAreZero);
+    }
     ~DenormalsAreZero() { _mm_setcsr(before_); }
 
 private:

@@ -10,8 +10,8 @@
 
 namespace fourfold::pc {
 
-// A zeroed array that moves but does not copy, in huge pages where the system gives them: a pass touches all of a tree's
-// tables and images in a few milliseconds, far more pages of the usual size than the CPU can keep addresses of.
+// A zeroed array that moves but does not copy, in huge pages where the system gives them: a pass touches all of a
+// tree's tables and images in a few milliseconds, far more pages of the usual size than the CPU can keep addresses of.
 template <class T>
 class LargeBuffer {
 public:

@@ -91,8 +91,8 @@ void Model::sample(const Codes& codes, std::size_t count, std::size_t repeats, c
                 out[i] = code;
                 continue;
             }
-            const float* row =
-                packed_ + tables_.offsets()[nodes + i] + static_cast<std::ptrdiff_t>(state[tree_.leaf_node(i)] * values_of_i);
+            const float* row = packed_ + tables_.offsets()[nodes + i] +
+                               static_cast<std::ptrdiff_t>(state[tree_.leaf_node(i)] * values_of_i);
             out[i] = static_cast<std::int32_t>(
                 draw(values_of_i, u[nodes + i], [&](std::size_t k) { return static_cast<double>(row[k]); }));
         }

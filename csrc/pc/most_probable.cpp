@@ -42,7 +42,8 @@ void Model::most_probable(const Codes& codes, std::size_t count, std::int32_t* v
     std::vector<std::vector<Best>> best_value(variables);
     for (std::size_t v = 1; v < nodes; ++v) {
         const std::size_t size = tree_.states(tree_.parent(v)) * tree_.states(v);
-        for (std::size_t k = 0; k < size; ++k) edge[v].push_back(std::log(static_cast<double>(packed_[offsets[v]+static_cast<std::ptrdiff_t>(k)])));
+        for (std::size_t k = 0; k < size; ++k)
+            edge[v].push_back(std::log(static_cast<double>(packed_[offsets[v] + static_cast<std::ptrdiff_t>(k)])));
     }
     const auto leaf_row = [&](std::size_t i, std::size_t m) {
         return packed_ + offsets[nodes + i] + static_cast<std::ptrdiff_t>(m * tree_.cardinality(i));
@@ -65,9 +66,8 @@ void Model::most_probable(const Codes& codes, std::size_t count, std::int32_t* v
         for (std::size_t i = 0; i < variables; ++i) {
             const std::size_t v = tree_.leaf_node(i), code = code_of(codes, row * variables + i);
             for (std::size_t m = 0; m < tree_.states(v); ++m) {
-                score[start[v] + m] += code < tree_.cardinality(i)
-                                           ? std::log(static_cast<double>(leaf_row(i, m)[code]))
-                                           : best_value[i][m].value;
+                score[start[v] + m] += code < tree_.cardinality(i) ? std::log(static_cast<double>(leaf_row(i, m)[code]))
+                                                                   : best_value[i][m].value;
             }
         }
         const auto best_state = [&](std::size_t v, const double* prior) {
@@ -82,7 +82,8 @@ void Model::most_probable(const Codes& codes, std::size_t count, std::int32_t* v
             }
         }
         std::vector<double> root(tree_.states(0));
-        for (std::size_t m = 0; m < root.size(); ++m) root[m] = std::log(static_cast<double>(packed_[offsets[0] + static_cast<std::ptrdiff_t>(m)]));
+        for (std::size_t m = 0; m < root.size(); ++m)
+            root[m] = std::log(static_cast<double>(packed_[offsets[0] + static_cast<std::ptrdiff_t>(m)]));
         const Best top = best_state(0, root.data());
         log_joint[row] = top.value;
         state[0] = top.at;

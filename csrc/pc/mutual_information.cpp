@@ -40,7 +40,8 @@ public:
     Pairs(const Binning& binning, const Codes& codes, std::size_t count) : binning_(binning), images_(count) {
         const std::size_t variables = binning.variables;
         begin_.assign(variables + 1, 0);
-        for (std::size_t i = 0; i < variables; ++i) begin_[i + 1] = begin_[i] + static_cast<std::size_t>(binning.bins[i]);
+        for (std::size_t i = 0; i < variables; ++i)
+            begin_[i + 1] = begin_[i] + static_cast<std::size_t>(binning.bins[i]);
         marginal_.assign(begin_.back(), 0.0);
         const auto row_of = [&](std::size_t k) {
             return codes.order == nullptr ? k : static_cast<std::size_t>(codes.order[k]);

@@ -66,8 +66,8 @@ void up(const TreeView& tree, const TableView& tables, const BatchView& batch, s
         if (v == 0) break;
         const std::size_t width = index(tree.width[v]);
         const std::size_t above = index(tree.width[tree.parent[v]]);
-        multiply(batch.likelihood[v] + first * width, width, 1, tables.up[v], above,
-                 batch.message[v] + first * above, above, count, above, index(tree.states[v]));
+        multiply(batch.likelihood[v] + first * width, width, 1, tables.up[v], above, batch.message[v] + first * above,
+                 above, count, above, index(tree.states[v]));
     }
     const std::size_t width = index(tree.width[0]);
     for (std::size_t b = first; b < first + count; ++b) {
@@ -93,15 +93,15 @@ void root_posterior(const TreeView& tree, const TableView& tables, const BatchVi
         // Evidence of probability 0 has no posterior; its rows are 0 and so add nothing to any count.
         const double scale = sum > 0.0 ? (weight == nullptr ? 1.0 : static_cast<double>(weight[b])) / sum : 0.0;
         for (std::size_t m = 0; m < width; ++m) {
-            out[m] = m < states ? static_cast<float>(static_cast<double>(tables.root[m]) *
-                                                     static_cast<double>(row[m]) * scale)
-                                : 0.0f;
+            out[m] = m < states
+                         ? static_cast<float>(static_cast<double>(tables.root[m]) * static_cast<double>(row[m]) * scale)
+                         : 0.0f;
         }
     }
 }
 
-void down(const TreeView& tree, const TableView& tables, const BatchView& batch, const float* weight,
-          std::size_t first, std::size_t count) {
+void down(const TreeView& tree, const TableView& tables, const BatchView& batch, const float* weight, std::size_t first,
+          std::size_t count) {
     root_posterior(tree, tables, batch, weight, first, count);
     for (std::size_t v = 1; v < tree.nodes; ++v) {
         const std::size_t p = index(tree.parent[v]);

@@ -4,9 +4,9 @@
 
 namespace fourfold::pc {
 
-#define FOURFOLD_DECLARE(level)                     \
-    namespace level {                               \
-    extern const PassKernels pass_kernels_table;    \
+#define FOURFOLD_DECLARE(level)                  \
+    namespace level {                            \
+    extern const PassKernels pass_kernels_table; \
     }
 FOURFOLD_DECLARE(baseline)
 #if FOURFOLD_X86_LEVELS

@@ -60,8 +60,8 @@ struct PassKernels {
     void (*leaf_flow)(const TreeView&, const BatchView&, std::size_t i, std::size_t count, float* out);
     // Changes table[values][width] given flow[values][width]; average [values][width] or null; weight [width], used
     // by the rescaled rule. scratch: [2][width]. Lanes whose total is 0 stay as they are.
-    void (*update)(const UpdateRule&, std::size_t values, std::size_t width, float* table, float* flow,
-                   float* average, const float* weight, float* scratch);
+    void (*update)(const UpdateRule&, std::size_t values, std::size_t width, float* table, float* flow, float* average,
+                   const float* weight, float* scratch);
 };
 
 const PassKernels& pass_kernels();

@@ -34,8 +34,8 @@ public:
     float* table(std::size_t t) { return data_.data() + shapes_[t].start; }
     const float* table(std::size_t t) const { return data_.data() + shapes_[t].start; }
     const float* down(std::size_t v) const { return down_[v]; }
-    std::size_t size() const { return size_; }          // floats of all tables, without down
-    std::size_t largest() const { return largest_; }    // floats of the largest of them
+    std::size_t size() const { return size_; }        // floats of all tables, without down
+    std::size_t largest() const { return largest_; }  // floats of the largest of them
     const Tree& tree() const { return *tree_; }
 
     // Between one table in this layout, `size` values of type T, and its place in a packed buffer.

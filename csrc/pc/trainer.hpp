@@ -14,10 +14,10 @@
 
 namespace fourfold::pc {
 
-// A step has two phases. First blocks of images pass up and down the tree; what they leave at the nodes stays in memory.
-// Then every table, edge by edge and leaf by leaf, sums over the whole batch and is changed. Each phase's items depend
-// on nothing but the item, so the result is the same bit for bit for any number of threads, and no worker needs a copy
-// of the tables.
+// A step has two phases. First blocks of images pass up and down the tree; what they leave at the nodes stays in
+// memory. Then every table, edge by edge and leaf by leaf, sums over the whole batch and is changed. Each phase's items
+// depend on nothing but the item, so the result is the same bit for bit for any number of threads, and no worker needs
+// a copy of the tables.
 class Trainer {
 public:
     // Batches of at most `capacity` images. keep_average: for rules with momentum; keep_totals: for accumulate().
@@ -51,11 +51,11 @@ private:
     Tables tables_;
     Batch batch_;
     int threads_;
-    LargeBuffer<float> average_;                 // like the tables; empty if not kept
-    LargeBuffer<double> totals_;                 // like the tables; empty if not kept
-    AlignedBuffer<float> expected_;                // [nodes] rows of width_v: images expected in each state
-    std::vector<std::size_t> expected_start_;      // [nodes]
-    std::vector<AlignedBuffer<float>> worker_;     // counts of one table, and scratch of two of its rows
+    LargeBuffer<float> average_;                // like the tables; empty if not kept
+    LargeBuffer<double> totals_;                // like the tables; empty if not kept
+    AlignedBuffer<float> expected_;             // [nodes] rows of width_v: images expected in each state
+    std::vector<std::size_t> expected_start_;   // [nodes]
+    std::vector<AlignedBuffer<float>> worker_;  // counts of one table, and scratch of two of its rows
 };
 
 }  // namespace fourfold::pc

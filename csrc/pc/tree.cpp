@@ -37,17 +37,9 @@ Tree::Tree(std::size_t nodes, std::size_t variables, const std::int32_t* parent,
 }
 
 TreeView Tree::view() const {
-    return {nodes(),
-            variables(),
-            parent_.data(),
-            states_.data(),
-            width_.data(),
-            child_begin_.data(),
-            child_.data(),
-            leaf_begin_.data(),
-            leaf_.data(),
-            leaf_node_.data(),
-            cardinality_.data()};
+    return {nodes(),       variables(),         parent_.data(),     states_.data(),
+            width_.data(), child_begin_.data(), child_.data(),      leaf_begin_.data(),
+            leaf_.data(),  leaf_node_.data(),   cardinality_.data()};
 }
 
 }  // namespace fourfold::pc

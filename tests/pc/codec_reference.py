@@ -124,10 +124,7 @@ def walk(circuit: Circuit) -> Generator[Question, int, None]:
                 return int(min(int(F(share * F(room))), room) + x)
 
             x = yield (i, left)
-            if x < 0:
-                column = np.ones(s.states[v], dtype=F)
-            else:
-                column = table[x + 1] - table[x]
+            column = np.ones(s.states[v], dtype=F) if x < 0 else table[x + 1] - table[x]
             belief = _absorb(belief, column)
             evidence = _absorb(evidence, column)
         fruitful = [c for c in s.children[v] if height[c] >= 0]

@@ -17,9 +17,9 @@ def shares(values: Array, cardinality: int, bins: int, soft: bool) -> Array:
     """How much of each row counts in each bin, one column a bin."""
     used = min(bins, cardinality)
     if used == cardinality:
-        return np.eye(cardinality)[values]
+        return np.asarray(np.eye(cardinality)[values])
     if not soft:
-        return np.eye(used)[values * used // cardinality]
+        return np.asarray(np.eye(used)[values * used // cardinality])
     centres = np.arange(used)
     place = values * (used - 1) / (cardinality - 1)
     return np.asarray(np.maximum(0, 1 - np.abs(place[:, None] - centres)))

@@ -55,7 +55,7 @@ def test_one_step_of_em_is_the_textbooks() -> None:
     joint = Joint(start)
     x = start.sample(200, generator=2)
     pseudocount = 0.7
-    expected = [np.zeros(t.shape) for t in start.tables]
+    expected: list[Any] = [np.zeros(t.shape) for t in start.tables]
     structure = start.structure
     nobody = np.zeros(structure.num_variables, dtype=bool)
     for row in x:

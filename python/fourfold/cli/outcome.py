@@ -28,6 +28,7 @@ REFUSED = 2
 INTERRUPTED = 130
 
 _EXTRAS = {
+    "data": ("sklearn", "PIL"),
     "images": ("PIL",),
     "io": ("xarray", "netCDF4"),
     "plot": ("matplotlib",),

@@ -25,6 +25,15 @@ def reproduce(
         bool, typer.Option("--quick", help="About a minute: smaller and fewer.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Longer: finer and more.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Folder with MNIST's .gz files, for what no package ships.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     family: Annotated[
         list[str] | None,
         typer.Option("--family", help="Only this family; may be repeated."),
@@ -35,7 +44,8 @@ def reproduce(
     The exit status is 1 if anything failed or crashed; the report is written all the same.
     """
     with exit_status():
-        require("fourfold reproduce", "io", "plot")
+        wanted = ["data"] if family is None or "pc" in family else []
+        require("fourfold reproduce", "io", "plot", *wanted)
 
         from fourfold.cli.progress import progress_line
         from fourfold.cli.staging import staged
@@ -53,7 +63,7 @@ def reproduce(
         files: list[str] = []
         with staged(output, files) as temporary:
             with progress_line() as say:
-                report = run(names, effort, temporary / "data", say)
+                report = run(names, effort, temporary / "data", say, data)
             write(report, temporary)
             # The page last: it is complete when it is there.
             found = sorted(temporary.rglob("*"), key=lambda path: path.name == "index.html")

@@ -5,6 +5,7 @@ probability tables. `HCLT.fit` learns both from data, `fit` learns the tables of
 """
 
 from fourfold.errors import CorruptStreamError, ModelMismatchError
+from fourfold.pc import plot
 from fourfold.pc.circuit import Circuit
 from fourfold.pc.compression import compress, decode_stream, decompress, encode_stream
 from fourfold.pc.files import load
@@ -34,4 +35,5 @@ __all__ = [
     "encode_stream",
     "fit",
     "load",
+    "plot",
 ]

@@ -215,7 +215,9 @@ class Trainer:
     ) -> npt.NDArray[np.float64]:
         """Update by the expected counts of these rows; their log probabilities before it."""
         log_prob = np.empty(len(order))
-        self._trainer.step(*self._batch(codes, order), *rule, log_prob.ctypes.data)
+        self._trainer.step(
+            *self._batch(codes, order), log_prob=log_prob.ctypes.data, **rule._asdict()
+        )
         return log_prob
 
     def accumulate(
@@ -228,7 +230,7 @@ class Trainer:
 
     def finish(self, count: int, rule: Rule) -> None:
         """Update by the counts of the ``count`` rows accumulated since the last time."""
-        self._trainer.finish(float(count), *rule)
+        self._trainer.finish(float(count), **rule._asdict())
 
     def load(self, packed: npt.NDArray[np.float32]) -> None:
         """Replace the tables."""

@@ -84,7 +84,8 @@ def check_observations(
     name : str
         What the argument is called, for messages.
     values : array, masked array or torch tensor of integers
-        Of shape ``(n, *event_shape)`` or ``(n, D)``, or without the leading n.
+        Of shape ``(n, *event_shape)``, or any ``(n, ...)`` with D entries a row; or one observation
+        of shape ``event_shape`` or ``(D,)``.
     cardinality : (D,) int32
         Number of values of each variable.
     event_shape : tuple
@@ -104,7 +105,7 @@ def check_observations(
     size = len(cardinality)
     if array.shape in (event_shape, (size,)):
         batch_shape: tuple[int, ...] = ()
-    elif array.ndim > 0 and array.shape[1:] in (event_shape, (size,)):
+    elif array.ndim > 1 and int(np.prod(array.shape[1:])) == size:
         batch_shape = (array.shape[0],)
     else:
         shapes = f"(n, {', '.join(map(str, event_shape))})"

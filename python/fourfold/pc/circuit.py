@@ -147,7 +147,7 @@ class Circuit:
     @functools.cached_property
     def offsets(self) -> npt.NDArray[np.int64]:
         """Where the tables begin in `packed`: (V + D,) int64, root, then edges, then leaves."""
-        return np.array([place.start for _, place in _places(self._structure)], dtype=np.int64)
+        return table_offsets(self._structure)
 
     @property
     def tables(self) -> list[npt.NDArray[np.float32]]:
@@ -198,7 +198,8 @@ class Circuit:
         Parameters
         ----------
         x : array, masked array or torch tensor of integers
-            Of shape ``(n, *event_shape)`` or ``(n, D)``, or one observation without the n.
+            Of shape ``(n, *event_shape)``, or any ``(n, ...)`` with D entries a row; or one
+            observation of shape ``event_shape`` or ``(D,)``.
         missing : boolean array, optional
             True where a value is missing, of a shape that broadcasts to that of ``x``.
 
@@ -422,6 +423,11 @@ def _places(structure: Structure) -> Iterator[tuple[str, _Place]]:
         place = _Place(start, shape)
         yield name, place
         start = -(-place.stop // _ALIGNMENT) * _ALIGNMENT
+
+
+def table_offsets(structure: Structure) -> npt.NDArray[np.int64]:
+    """Where the tables begin in the packed buffer."""
+    return np.array([place.start for _, place in _places(structure)], dtype=np.int64)
 
 
 def packed_size(structure: Structure) -> int:

@@ -180,11 +180,14 @@ class Context:
         Where it may write files that the report keeps, in a folder of its family.
     say : callable
         Takes a line for the progress display.
+    data : Path or None
+        A folder of the user's with data that no package ships.
     """
 
     effort: Effort
     folder: Path
     say: Callable[[str], None]
+    data: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ from fourfold.reproduce.record import Context, Effort, Family, Section
 __all__ = ["FAMILIES", "Experiment", "FamilyResult", "Report", "run"]
 
 # Name -> module that holds the FAMILY. A new family is one line here.
-FAMILIES: dict[str, str] = {"nlse": "fourfold.reproduce.nlse"}
+FAMILIES: dict[str, str] = {
+    "nlse": "fourfold.reproduce.nlse",
+    "pc": "fourfold.reproduce.pc",
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def run(
     effort: Effort,
     folder: Path,
     say: Callable[[str, float], None],
+    data: Path | None = None,
 ) -> Report:
     """Run families and return the report.
 
@@ -99,6 +103,8 @@ def run(
         Where the experiments write their data, in one folder a family.
     say : callable
         Takes a line for the progress display and the share of the experiments that are done.
+    data : Path, optional
+        A folder with data that no package ships.
 
     Notes
     -----
@@ -110,7 +116,7 @@ def run(
     results: list[FamilyResult] = []
     for index, name in enumerate(names):
         place = (index, len(names))
-        results.append(_run_family(name, effort, folder / name, say, place))
+        results.append(_run_family(name, effort, folder / name, say, place, data))
     return Report(effort, started, time.perf_counter() - clock, describe(), results)
 
 
@@ -120,6 +126,7 @@ def _run_family(
     folder: Path,
     say: Callable[[str, float], None],
     place: tuple[int, int],
+    data: Path | None,
 ) -> FamilyResult:
     try:
         family: Family = import_module(FAMILIES[name]).FAMILY
@@ -137,7 +144,7 @@ def _run_family(
         clock = time.perf_counter()
         section, crash = None, None
         try:
-            section = function(Context(effort, folder, tell))
+            section = function(Context(effort, folder, tell, data))
         except Exception:  # noqa: BLE001 (shown in the report)
             crash = traceback.format_exc()
         experiments.append(Experiment(title, time.perf_counter() - clock, section, crash))
