@@ -12,8 +12,6 @@ from fourfold import pc
 from fourfold.pc import autograd
 from tests.pc.reference import Array, random_circuit
 
-pytestmark = pytest.mark.isa
-
 
 def tensors(circuit: pc.Circuit, dtype: torch.dtype) -> list[torch.Tensor]:
     return [torch.tensor(t, dtype=dtype, requires_grad=True) for t in circuit.tables]
@@ -38,6 +36,7 @@ def plain(structure: pc.Structure, tables: list[torch.Tensor], x: Array) -> torc
     return torch.log(below[0] @ tables[0])
 
 
+@pytest.mark.isa
 @pytest.mark.parametrize("seed", range(6))
 def test_gradients(seed: int) -> None:
     rng = np.random.default_rng(seed)

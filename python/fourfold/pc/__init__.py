@@ -10,6 +10,7 @@ from fourfold.pc.circuit import Circuit
 from fourfold.pc.compression import compress, decode_stream, decompress, encode_stream
 from fourfold.pc.files import load
 from fourfold.pc.front_end import FrontEnd
+from fourfold.pc.growing import grow, prune
 from fourfold.pc.learning import HCLT, Epoch, fit
 from fourfold.pc.moments import EntropyEstimate
 from fourfold.pc.queries import MostProbable
@@ -34,6 +35,8 @@ __all__ = [
     "decompress",
     "encode_stream",
     "fit",
+    "grow",
     "load",
     "plot",
+    "prune",
 ]

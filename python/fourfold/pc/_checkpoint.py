@@ -1,7 +1,7 @@
 """The state of learning in a file, from which it goes on bit for bit.
 
 The file holds the magic ``89 46 46 50 4B 0D 0A 1A``, a uint32 with the length of a JSON object, that
-object, float32 arrays (the tables, the best tables, the moving averages if there are any), all
+object, which lists names, dtypes and lengths of arrays, these arrays one after the other, all
 little-endian, and the BLAKE2b of all before it, 32 bytes.
 """
 
@@ -43,7 +43,11 @@ class State:
 
 
 def name_of(
-    start: Circuit, codes: npt.NDArray[Any], held_out: npt.NDArray[Any] | None, options: Options
+    start: Circuit,
+    codes: npt.NDArray[Any],
+    held_out: npt.NDArray[Any] | None,
+    options: Options,
+    kinds: dict[int, str],
 ) -> str:
     """A name for all that decides what a run computes.
 
@@ -55,21 +59,29 @@ def name_of(
             digest.update(repr((array.shape, array.dtype.str)).encode())
             digest.update(np.ascontiguousarray(array).data)
     steps = [options.step(share) for share in (0, 0.25, 0.5, 0.75, 1)]
-    numbers = (
+    plan = (
         options.epochs,
         options.batch_size(len(codes)),
         options.momentum,
         options.pseudocount,
+        options.algorithm,
+        options.patience,
+        options.seed,
+        steps,
+        kinds,
     )
-    digest.update(repr((options.algorithm, *numbers, options.patience, options.seed)).encode())
-    digest.update(repr(steps).encode())
+    digest.update(repr(plan).encode())
     return digest.hexdigest()
 
 
 def save(
-    path: str | os.PathLike[str], name: str, state: State, tables: Table, average: Table | None
+    path: str | os.PathLike[str], name: str, state: State, arrays: dict[str, npt.NDArray[Any]]
 ) -> None:
-    """Write the state; the file is replaced when the new one is complete."""
+    """Write the state and named arrays; the file is replaced when the new one is complete."""
+    written = {
+        key: array.astype(array.dtype.newbyteorder("<"))
+        for key, array in {**arrays, "best": state.best}.items()
+    }
     header = json.dumps(
         {
             "run": name,
@@ -78,12 +90,11 @@ def save(
             "best_epoch": state.best_epoch,
             "seconds": state.seconds,
             "history": state.history,
-            "averages": average is not None,
+            "arrays": [(key, array.dtype.str, array.size) for key, array in written.items()],
         }
     ).encode()
     parts = [_MAGIC, struct.pack("<I", len(header)), header]
-    arrays = [tables, state.best] + ([] if average is None else [average])
-    parts += [array.astype("<f4").tobytes() for array in arrays]
+    parts += [array.tobytes() for array in written.values()]
     digest = hashlib.blake2b(digest_size=_DIGEST)
     target = Path(path)
     temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
@@ -100,8 +111,8 @@ def save(
         temporary.unlink(missing_ok=True)
 
 
-def load(path: str | os.PathLike[str], name: str, size: int) -> tuple[State, Table, Table | None]:
-    """Read the state of the run of this name, with tables of ``size`` floats.
+def load(path: str | os.PathLike[str], name: str) -> tuple[State, dict[str, npt.NDArray[Any]]]:
+    """Read the state of the run of this name, and its arrays.
 
     Raises
     ------
@@ -119,22 +130,25 @@ def load(path: str | os.PathLike[str], name: str, size: int) -> tuple[State, Tab
             f"{path}: the checksum does not fit: the file is cut off or was changed"
         )
     (length,) = struct.unpack_from("<I", body, len(_MAGIC))
-    begin = len(_MAGIC) + 4
-    header = json.loads(body[begin : begin + length])
+    at = len(_MAGIC) + 4
+    header = json.loads(body[at : at + length])
+    at += length
     if header["run"] != name:
         raise ValueError(
             f"checkpoint: {path} belongs to another run: other data, another start or other "
             "options; give the same ones, or another file"
         )
-    count = 3 if header["averages"] else 2
-    arrays = np.frombuffer(body, "<f4", offset=begin + length).reshape(count, size)
-    own = arrays.astype(np.float32)
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for key, dtype, size in header["arrays"]:
+        array = np.frombuffer(body, dtype, size, at)
+        arrays[key] = array.astype(array.dtype.newbyteorder("="))
+        at += array.nbytes
     best_bits = header["best_bits"]
     state = State(
-        best=own[1],
+        best=arrays.pop("best"),
         best_bits=math.inf if best_bits is None else best_bits,
         best_epoch=header["best_epoch"],
         seconds=header["seconds"],
         history=[tuple(record) for record in header["history"]],
     )
-    return state, own[0], own[2] if count == 3 else None
+    return state, arrays

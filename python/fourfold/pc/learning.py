@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ from fourfold.pc._progress import progress_bar
 from fourfold.pc.chow_liu import chow_liu_parents, pairwise_mutual_information
 from fourfold.pc.circuit import Circuit
 from fourfold.pc.initial import initial_circuit
+from fourfold.pc.ordered import check_leaves
+from fourfold.pc.parametric import ParametricLeaves
 from fourfold.pc.structure import Structure
 
 __all__ = ["HCLT", "Epoch", "fit"]
@@ -53,6 +55,7 @@ def fit(
     *,
     missing: Any = None,
     epochs: int = 20,
+    leaves: str | Mapping[int, str] = "categorical",
     algorithm: str = "anemone",
     batch_size: int | None = None,
     step: float | Callable[[float], float] | None = None,
@@ -77,6 +80,11 @@ def fit(
         True where a value is missing. Missing values are summed out.
     epochs : int
         Passes over the data.
+    leaves : {"categorical", "logistic", "gaussian_mixture"} or mapping from variable to one
+        What p(x_i | z) is: any table, or, for ordered values, a discretised logistic distribution
+        or a mixture of 4 discretised normal distributions, see `fourfold.pc.ordered`; a mapping
+        leaves the variables that it does not name categorical. The outcome holds tables in any
+        case. With a circuit to start from, the distributions begin near its tables.
     algorithm : {"anemone", "minibatch", "full"}
         ``"full"``: EM over all data; with step 1 every epoch improves the penalised likelihood
         (see Notes) or leaves it. ``"minibatch"``: EM steps of size ``step`` towards the optimum of
@@ -130,6 +138,7 @@ def fit(
     The penalised log-likelihood is ``sum_n log p(x_n) + sum_rows sum_k (pseudocount / K) log
     theta_k``, K being the number of entries of a row: a Dirichlet prior.
     """
+    given_circuit = isinstance(start, Circuit)
     options = check_options(
         epochs=epochs,
         algorithm=algorithm,
@@ -146,9 +155,12 @@ def fit(
         raise TypeError(f"start: expected a Structure or a Circuit, got {type(start).__name__}")
     seen, event_shape = observe("data", data, structure.cardinality, missing)
     learnt, held_out = _set_aside(seen, validation, structure, event_shape, options)
+    kinds = check_leaves(leaves, structure.num_variables)
     if not isinstance(start, Circuit):
         start = initial_circuit(structure, learnt, event_shape, options.rng("tables"))
     run = _Run(start, learnt, held_out, options, event_shape)
+    if kinds:
+        run.use_families(kinds, None if given_circuit else options.rng("leaves"))
     if checkpoint is not None:
         run.use_checkpoint(checkpoint)
     return run.learn(progress, callback)
@@ -332,15 +344,23 @@ class _Run:
         )
         self.state = _checkpoint.State(best=start.packed)
         self.path: str | os.PathLike[str] | None = None
+        self.leaves: ParametricLeaves | None = None
+
+    def use_families(self, kinds: dict[int, str], rng: np.random.Generator | None) -> None:
+        self.leaves = ParametricLeaves(self.start, kinds, rng)
+        self.trainer.load(self.leaves.imposed_on(self.start.packed))
 
     def use_checkpoint(self, path: str | os.PathLike[str]) -> None:
         self.path = path
-        self.name = _checkpoint.name_of(self.start, self.codes, self.held_out, self.options)
+        kinds = {} if self.leaves is None else self.leaves.kinds
+        self.name = _checkpoint.name_of(self.start, self.codes, self.held_out, self.options, kinds)
         if os.path.exists(path):
-            self.state, tables, average = _checkpoint.load(path, self.name, len(self.start.packed))
-            self.trainer.load(tables)
-            if average is not None:
-                self.trainer.load_average(average)
+            self.state, saved = _checkpoint.load(path, self.name)
+            self.trainer.load(saved["tables"])
+            if "average" in saved:
+                self.trainer.load_average(saved["average"])
+            if self.leaves is not None:
+                self.leaves.parameters = saved["leaves"]
 
     def learn(self, progress: bool, callback: Callable[[Epoch], object] | None) -> Circuit:
         state, options = self.state, self.options
@@ -356,8 +376,7 @@ class _Run:
                 state.history.append(tuple(record))
                 self.keep_best(held_out)
                 if self.path is not None:
-                    average = self.trainer.average if options.momentum > 0 else None
-                    _checkpoint.save(self.path, self.name, state, self.trainer.tables, average)
+                    _checkpoint.save(self.path, self.name, state, self.arrays())
                 if report is not None:
                     report(epoch + 1, bits, held_out)
                 if callback is not None:
@@ -371,6 +390,19 @@ class _Run:
         )
         circuit._history = tuple(Epoch(*record) for record in state.history)
         return circuit
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What a run that goes on needs, but for `state`."""
+        arrays: dict[str, npt.NDArray[Any]] = {"tables": self.trainer.tables}
+        if self.options.momentum > 0:
+            arrays["average"] = self.trainer.average
+        if self.leaves is not None:
+            arrays["leaves"] = self.leaves.parameters
+        return arrays
+
+    def impose_families(self) -> None:
+        if self.leaves is not None:
+            self.trainer.load(self.leaves.follow(self.trainer.tables))
 
     def pass_over(self, epoch: int, report: Any) -> float:
         """One epoch; bits per dimension on the way."""
@@ -388,6 +420,7 @@ class _Run:
                 done = (epoch + at / len(batches)) / options.epochs
                 rule = self.rule(done, len(rows), epoch * len(batches) + at + 1)
                 log_prob = self.trainer.step(self.codes, rows, rule)
+                self.impose_families()
             if np.isneginf(log_prob).any():
                 _refuse(int(rows[int(np.argmin(log_prob))]))
             total += float(log_prob.sum())
@@ -395,6 +428,7 @@ class _Run:
                 report(epoch + (at + 1) / len(batches), None, None)
         if full:
             self.trainer.finish(n, self.rule(epoch / options.epochs, n, epoch + 1))
+            self.impose_families()
         return float(-total / (self.observed * np.log(2)))
 
     def rule(self, done: float, rows: int, steps: int) -> Rule:
