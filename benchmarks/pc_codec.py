@@ -16,6 +16,7 @@ import lzma
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def _circuit_row(name: str, circuit: pc.Circuit, test: Any) -> list[dict[str, An
     for items in (100, None):
         blob = pc.compress(circuit, test, block_items=items)
         assert np.array_equal(pc.decompress(circuit, blob), test)
-        encode = best(lambda items=items: pc.compress(circuit, test, block_items=items))
-        decode = best(lambda blob=blob: pc.decompress(circuit, blob))
+        encode = best(partial(pc.compress, circuit, test, block_items=items))
+        decode = best(partial(pc.decompress, circuit, blob))
         label = f"fourfold, {name}, " + (f"blocks of {items}" if items else "default blocks")
         rows.append(
             {

@@ -61,7 +61,7 @@ struct Workspace {
           checksum(plan) {}
     AlignedBuffer<float> scratch;
     AlignedBuffer<std::int32_t> symbols;  // [variables][kLanes]
-    std::vector<Interval> intervals;           // [variables][kLanes]
+    std::vector<Interval> intervals;      // [variables][kLanes]
     RowChecksum checksum;
 };
 
@@ -177,8 +177,10 @@ void encode_blocks(const Codec& codec, const Cells& cells, std::vector<BlockEnco
             batch.push_back({&block, lanes});
             for (int s = 0; s < block.streams(); ++s, ++lanes) {
                 const std::int64_t row = block.row(s, round);
-                if (row < 0) clear_lane(plan, lanes, work.symbols.data());
-                else load_lane(plan, cells, row, lanes, work.symbols.data());
+                if (row < 0)
+                    clear_lane(plan, lanes, work.symbols.data());
+                else
+                    load_lane(plan, cells, row, lanes, work.symbols.data());
             }
         }
     }
@@ -333,12 +335,11 @@ void Codec::encode(const Cells& cells, const std::vector<std::int64_t>& rows, co
 void Codec::decode(const std::uint8_t* in, const std::int64_t* start, const std::int64_t* length,
                    const std::vector<std::int64_t>& rows, const Cells& cells, BlockStatus* status, int threads) const {
     const std::vector<std::int64_t> begin = running_sum(rows);
-    const std::vector<std::size_t> items =
-        split_into_items(rows.size(), [&](std::size_t first, std::size_t b) {
-            int lanes = streams(rows[b]);
-            for (std::size_t a = first; a < b; ++a) lanes += streams(rows[a]);
-            return lanes > kLanes;
-        });
+    const std::vector<std::size_t> items = split_into_items(rows.size(), [&](std::size_t first, std::size_t b) {
+        int lanes = streams(rows[b]);
+        for (std::size_t a = first; a < b; ++a) lanes += streams(rows[a]);
+        return lanes > kLanes;
+    });
     Workspaces workspaces(plan, threads);
     parallel_for(items.size() - 1, threads, [&](std::size_t item, int worker) {
         Workspace& work = workspaces.of(worker);

@@ -22,12 +22,12 @@ struct Cells {
 
 enum class BlockStatus : std::int32_t {
     ok = 0,
-    no_gain = 1,        // encoding: larger than its capacity
-    out_of_range = 2,   // encoding: a value is not below its variable's cardinality
-    truncated = 3,      // decoding: words are missing
-    bad_state = 4,      // decoding: a state that no encoder leaves
-    trailing = 5,       // decoding: words are left over
-    bad_checksum = 6,   // decoding: the values are not those that were encoded
+    no_gain = 1,       // encoding: larger than its capacity
+    out_of_range = 2,  // encoding: a value is not below its variable's cardinality
+    truncated = 3,     // decoding: words are missing
+    bad_state = 4,     // decoding: a state that no encoder leaves
+    trailing = 5,      // decoding: words are left over
+    bad_checksum = 6,  // decoding: the values are not those that were encoded
 };
 
 class Codec {

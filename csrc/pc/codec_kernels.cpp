@@ -56,7 +56,8 @@ struct DecodeCoder {
             if (symbols[l] < 0) continue;  // missing
             symbols[l] = low[l];
             const std::uint64_t size = static_cast<std::uint64_t>(right[l] - left[l]);
-            std::uint64_t state = size * (reader.state[l] >> kPrecision) + static_cast<std::uint64_t>(slot[l] - left[l]);
+            std::uint64_t state =
+                size * (reader.state[l] >> kPrecision) + static_cast<std::uint64_t>(slot[l] - left[l]);
             if (state < std::uint64_t{1} << 31) {
                 WordSource& source = reader.sources[reader.source[l]];
                 std::uint32_t word = 0;

@@ -193,7 +193,6 @@ private:
     Tree tree_;
     std::vector<Node> nodes_;
     Slots slots_;
-
 };
 
 void fill_edge(const CircuitView& c, int v, float* to) {
@@ -215,8 +214,8 @@ __attribute__((noinline)) void fill_leaf(const CircuitView& c, int i, float* to)
     const float* total = to + values * stride;
     for (int z = 0; z < states; ++z) {
         if (!(total[z] > 0.5f && total[z] < 2.0f)) {
-            throw std::invalid_argument("leaves[" + std::to_string(i) + "]: row " + std::to_string(z) +
-                                        " sums to " + std::to_string(total[z]) + " in single precision, expected 1");
+            throw std::invalid_argument("leaves[" + std::to_string(i) + "]: row " + std::to_string(z) + " sums to " +
+                                        std::to_string(total[z]) + " in single precision, expected 1");
         }
     }
 }

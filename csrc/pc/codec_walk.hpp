@@ -21,7 +21,7 @@ inline constexpr int V = 8;
 #else
 inline constexpr int V = 4;
 #endif
-inline constexpr int W = kLanes / V;      // vectors a row of lanes
+inline constexpr int W = kLanes / V;         // vectors a row of lanes
 inline constexpr int Z = W > 2 ? 2 : 8 / W;  // entries of a product whose sums are in registers together
 
 using Vec = Lanes<float, V>;
@@ -145,16 +145,20 @@ FOURFOLD_INLINE Vec partial_sums(const float* a, const float* b, int stride) {
 #pragma GCC unroll 4
         for (int n = 0; n < N; ++n) p[n] += load<Vec>(a + m + n * V) * load<Vec>(b + m + n * V);
     }
-    if constexpr (N == 4) return (p[0] + p[2]) + (p[1] + p[3]);
-    else if constexpr (N == 2) return p[0] + p[1];
-    else return p[0];
+    if constexpr (N == 4)
+        return (p[0] + p[2]) + (p[1] + p[3]);
+    else if constexpr (N == 2)
+        return p[0] + p[1];
+    else
+        return p[0];
 }
 
 // out[lane] = belief[lane] . column[lane]
 FOURFOLD_INLINE Vec dot_columns(const float* turned, int stride, const float* const* column, int w) {
     Vec x[V];
 #pragma GCC unroll 16
-    for (int i = 0; i < V; ++i) x[i] = partial_sums(turned + static_cast<std::size_t>(w * V + i) * stride, column[w * V + i], stride);
+    for (int i = 0; i < V; ++i)
+        x[i] = partial_sums(turned + static_cast<std::size_t>(w * V + i) * stride, column[w * V + i], stride);
     fold<V / 2>(x);
     return x[0];
 }

@@ -87,7 +87,9 @@ def run(context: Context) -> Section:
             "From above: test digits; their lower halves hidden; the hidden halves drawn given the "
             "upper ones; draws from the model.",
         ),
-        picture(bits_per_pixel(model, test), "Left: mean bits spent on each pixel. Right: the tree."),
+        picture(
+            bits_per_pixel(model, test), "Left: mean bits spent on each pixel. Right: the tree."
+        ),
     ]
     return section
 

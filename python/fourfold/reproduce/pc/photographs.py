@@ -92,7 +92,11 @@ def _spread(front: pc.FrontEnd, test: Any) -> Any:
         values = detail[..., channel].reshape(-1)
         counts = np.bincount(values[np.abs(values) <= 60] + 60, minlength=121)
         right.plot(
-            np.arange(-60, 61), counts / values.size, color=COLOURS[channel], linewidth=1, label=name
+            np.arange(-60, 61),
+            counts / values.size,
+            color=COLOURS[channel],
+            linewidth=1,
+            label=name,
         )
     right.set_xlabel("finest diagonal coefficient")
     right.legend(frameon=False, fontsize=8)

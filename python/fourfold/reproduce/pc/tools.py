@@ -95,9 +95,7 @@ def add_comparison(section: Section, images: Any, ours: int, caption: str) -> No
             lzma.compress(solid, preset=9 | lzma.PRESET_EXTREME, format=lzma.FORMAT_XZ)
         ),
         "PNG, per image": sum(_pillow(image, "PNG", optimize=True) for image in images),
-        webp: sum(
-            _pillow(image, "WEBP", lossless=True, quality=100, method=6) for image in images
-        ),
+        webp: sum(_pillow(image, "WEBP", lossless=True, quality=100, method=6) for image in images),
     }
     best = min(sizes.keys() - {webp}, key=lambda name: sizes[name])
     section.add(
@@ -114,7 +112,7 @@ def add_comparison(section: Section, images: Any, ours: int, caption: str) -> No
             "WebP is a coder for photographs, each image by itself",
         ),
     )
-    rows = [("fourfold.pc", f"{ours}", measured(8 * ours / images.size))]
+    rows: list[tuple[str, ...]] = [("fourfold.pc", f"{ours}", measured(8 * ours / images.size))]
     rows += [
         (name, f"{size}", measured(8 * size / images.size))
         for name, size in sorted(sizes.items(), key=lambda entry: entry[1])
