@@ -30,10 +30,13 @@ if(FOURFOLD_ONE_LEVEL)
   endif()
 endif()
 
+# fourfold_add_kernels(source... [OPTIONS option...])
+#
 # Adds kernel sources to fourfold_core: csrc/nlse/kernels.cpp becomes the object libraries nlse_kernels_baseline,
-# nlse_kernels_v3 and nlse_kernels_v4.
+# nlse_kernels_v3 and nlse_kernels_v4. OPTIONS are compiler options for these sources alone.
 function(fourfold_add_kernels)
-  foreach(source IN LISTS ARGN)
+  cmake_parse_arguments(PARSE_ARGV 0 KERNELS "" "" "OPTIONS")
+  foreach(source IN LISTS KERNELS_UNPARSED_ARGUMENTS)
     string(REGEX REPLACE "^csrc/(.*)\\.cpp$" "\\1" name "${source}")
     string(REPLACE "/" "_" name "${name}")
     set(index ${first_level_index})
@@ -41,7 +44,7 @@ function(fourfold_add_kernels)
       add_library(${name}_${level} OBJECT ${source})
       target_link_libraries(${name}_${level} PRIVATE fourfold_flags)
       target_compile_definitions(${name}_${level} PRIVATE FOURFOLD_LEVEL=${level} FOURFOLD_LEVEL_INDEX=${index})
-      target_compile_options(${name}_${level} PRIVATE ${FOURFOLD_FLAGS_${level}})
+      target_compile_options(${name}_${level} PRIVATE ${FOURFOLD_FLAGS_${level}} ${KERNELS_OPTIONS})
       target_sources(fourfold_core PRIVATE $<TARGET_OBJECTS:${name}_${level}>)
       math(EXPR index "${index} + 1")
     endforeach()

@@ -1,6 +1,9 @@
 target_sources(
   fourfold_core
   PRIVATE csrc/pc/batch.cpp
+          csrc/pc/codec.cpp
+          csrc/pc/codec_plan.cpp
+          csrc/pc/missing.cpp
           csrc/pc/model.cpp
           csrc/pc/most_probable.cpp
           csrc/pc/mutual_information.cpp
@@ -9,3 +12,6 @@ target_sources(
           csrc/pc/trainer.cpp
           csrc/pc/tree.cpp)
 fourfold_add_kernels(csrc/pc/pass_kernels.cpp)
+# A contracted a * b + c is rounded once instead of twice, and the stream of one ISA level unreadable on another.
+# Nothing here throws; tables for it would have a weak symbol.
+fourfold_add_kernels(csrc/pc/codec_kernels.cpp OPTIONS -ffp-contract=off -fno-exceptions)

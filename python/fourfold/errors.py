@@ -11,11 +11,13 @@ from typing import Any
 __all__ = [
     "BlowUpError",
     "ConvergenceError",
+    "CorruptStreamError",
     "DamagedFileError",
     "FourfoldError",
     "ImpossibleEvidenceError",
     "MissingExtraError",
     "MissingProgramError",
+    "ModelMismatchError",
     "NotPositiveDefiniteError",
     "NotSavableError",
     "OrderWarning",
@@ -242,6 +244,14 @@ class NotSavableError(FourfoldError, ValueError):
 
 class DamagedFileError(FourfoldError, OSError):
     """A file does not hold what its format promises."""
+
+
+class CorruptStreamError(DamagedFileError):
+    """A compressed stream is damaged; the message says where."""
+
+
+class ModelMismatchError(FourfoldError, ValueError):
+    """A compressed stream was made with another model than the one it is read with."""
 
 
 class ImpossibleEvidenceError(FourfoldError, ValueError):

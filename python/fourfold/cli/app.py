@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fourfold.cli.nlse.commands import app as nlse_app
+from fourfold.cli.pc.commands import app as pc_app
 from fourfold.cli.reproduce import reproduce
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(nlse_app, name="nlse")
+app.add_typer(pc_app, name="pc")
 app.command("reproduce")(reproduce)
 
 

@@ -27,7 +27,13 @@ FAILED = 1
 REFUSED = 2
 INTERRUPTED = 130
 
-_EXTRAS = {"io": ("xarray", "netCDF4"), "plot": ("matplotlib",)}
+_EXTRAS = {
+    "data": ("sklearn", "PIL"),
+    "images": ("PIL",),
+    "io": ("xarray", "netCDF4"),
+    "plot": ("matplotlib",),
+    "table": ("pyarrow",),
+}
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def reproduce(
     The exit status is 1 if anything failed or crashed; the report is written all the same.
     """
     with exit_status():
-        require("fourfold reproduce", "io", "plot")
+        wanted = ["data"] if family is None or "pc" in family else []
+        require("fourfold reproduce", "io", "plot", *wanted)
 
         from fourfold.cli.progress import progress_line
         from fourfold.cli.staging import staged

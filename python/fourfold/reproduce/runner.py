@@ -19,6 +19,7 @@ __all__ = ["FAMILIES", "Experiment", "FamilyResult", "Report", "run"]
 FAMILIES: dict[str, str] = {
     "nlse": "fourfold.reproduce.nlse",
     "kan": "fourfold.reproduce.kan",
+    "pc": "fourfold.reproduce.pc",
 }
 
 

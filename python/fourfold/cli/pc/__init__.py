@@ -1,0 +1,1 @@
+"""``fourfold pc``: circuits and compressed streams from the command line."""
