@@ -3,9 +3,10 @@
     python benchmarks/pc_training.py DATA --states 16 32 64 --minutes 4 12 60
 
 DATA is a folder with the IDX files of MNIST. For each number of states one model is learnt within its
-minutes; the number of epochs follows from the time of the first steps. The test images are coded by nobody
-here: their bits per dimension are those of the probabilities. Each run writes a checkpoint after every
-epoch and goes on from it when the command is given again; models and curves go to --out.
+minutes; the number of epochs follows from the time of the first steps. Test bits per dimension are those of
+the probabilities; nothing is coded here. Each run writes a checkpoint after every epoch and goes on from it
+when the command is given again; models and curves go to --out. With --grown, each model but the first begins
+as the one before it, grown to its number of states, and its minutes come on top of those before.
 """
 
 from __future__ import annotations
@@ -43,8 +44,13 @@ def seconds_of_an_epoch(structure: pc.Structure, train: NDArray[np.uint8], rows:
 
 
 def learn(
-    states: int, minutes: float, train: NDArray[np.uint8], test: NDArray[np.uint8], out: Path
-) -> dict[str, Any]:
+    states: int,
+    minutes: float,
+    train: NDArray[np.uint8],
+    test: NDArray[np.uint8],
+    out: Path,
+    smaller: pc.Circuit | None,
+) -> tuple[pc.Circuit, dict[str, Any]]:
     began = time.perf_counter()
     tree_file = out / "tree.ffpc"
     if tree_file.exists():
@@ -60,10 +66,8 @@ def learn(
         epochs = max(1, int(minutes * 60 / epoch))
         plan.write_text(json.dumps({"seconds_of_an_epoch": epoch, "epochs": epochs}))
     planned = json.loads(plan.read_text())
-    curve: list[list[float]] = []
 
     def show(record: pc.Epoch) -> None:
-        curve.append([record.seconds / 60, record.bits_per_dim])
         print(
             f"M={states} epoch {record.epoch}/{planned['epochs']}: {record.bits_per_dim:.4f} bits/dim "
             f"in training, {record.seconds / 60:.2f} min",
@@ -71,16 +75,18 @@ def learn(
         )
 
     model = pc.fit(
-        structure,
+        structure if smaller is None else pc.grow(smaller, states),
         train,
         epochs=planned["epochs"],
         batch_size=512,
+        step=None if smaller is None else lambda done: 0.2 + (0.02 - 0.2) * done,
         checkpoint=out / f"state_{states}.ckpt",
         callback=show,
     )
     model.save(out / f"mnist_{states}.ffpc")
-    return {
+    return model, {
         "states": states,
+        "grown": smaller is not None,
         "parameters": model.num_parameters,
         "epochs": planned["epochs"],
         "minutes": model.history[-1].seconds / 60,
@@ -97,6 +103,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--states", type=int, nargs="+", default=[16, 32])
     parser.add_argument("--minutes", type=float, nargs="+", default=[4.0, 12.0])
+    parser.add_argument("--grown", action="store_true", help="begin with the model before, grown")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/pc_training"))
     arguments = parser.parse_args()
@@ -105,8 +112,10 @@ def main() -> None:
     fourfold.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
     train, test = images(arguments.data, "train"), images(arguments.data, "t10k")
+    model = None
     for states, minutes in zip(arguments.states, arguments.minutes, strict=True):
-        outcome = learn(states, minutes, train, test, arguments.out)
+        smaller = model if arguments.grown else None
+        model, outcome = learn(states, minutes, train, test, arguments.out, smaller)
         path = arguments.out / f"outcome_{states}.json"
         path.write_text(json.dumps(outcome, indent=1) + "\n")
         print(

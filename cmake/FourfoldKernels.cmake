@@ -3,7 +3,15 @@
 #   v3        x86-64-v3: AVX2, FMA, F16C, BMI2
 #   v4        x86-64-v4: AVX-512 F, BW, CD, DQ, VL
 # FOURFOLD_X86_LEVELS is 1 in every source where v3 and v4 exist, else 0.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_OSX_ARCHITECTURES MATCHES "arm64")
+#
+# FOURFOLD_ONE_LEVEL names one of them: it alone is built, under the name of the baseline. For sanitizers, whose build
+# would take three times as long with all.
+set(FOURFOLD_ONE_LEVEL "" CACHE STRING "Build this ISA level alone (for sanitizers)")
+set(first_level_index 0)
+if(FOURFOLD_ONE_LEVEL)
+  set(FOURFOLD_LEVELS baseline)
+  target_compile_definitions(fourfold_flags INTERFACE FOURFOLD_X86_LEVELS=0)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_OSX_ARCHITECTURES MATCHES "arm64")
   set(FOURFOLD_LEVELS baseline v3 v4)
   target_compile_definitions(fourfold_flags INTERFACE FOURFOLD_X86_LEVELS=1)
 else()
@@ -13,6 +21,14 @@ endif()
 set(FOURFOLD_FLAGS_baseline "")
 set(FOURFOLD_FLAGS_v3 -march=x86-64-v3)
 set(FOURFOLD_FLAGS_v4 -march=x86-64-v4 -mprefer-vector-width=512)
+if(FOURFOLD_ONE_LEVEL)
+  set(FOURFOLD_FLAGS_baseline ${FOURFOLD_FLAGS_${FOURFOLD_ONE_LEVEL}})
+  set(known_levels baseline v3 v4)
+  list(FIND known_levels ${FOURFOLD_ONE_LEVEL} first_level_index)
+  if(first_level_index EQUAL -1)
+    message(FATAL_ERROR "FOURFOLD_ONE_LEVEL=${FOURFOLD_ONE_LEVEL}: expected one of ${known_levels}")
+  endif()
+endif()
 
 # fourfold_add_kernels(source... [OPTIONS option...])
 #
@@ -23,7 +39,7 @@ function(fourfold_add_kernels)
   foreach(source IN LISTS KERNELS_UNPARSED_ARGUMENTS)
     string(REGEX REPLACE "^csrc/(.*)\\.cpp$" "\\1" name "${source}")
     string(REPLACE "/" "_" name "${name}")
-    set(index 0)
+    set(index ${first_level_index})
     foreach(level IN LISTS FOURFOLD_LEVELS)
       add_library(${name}_${level} OBJECT ${source})
       target_link_libraries(${name}_${level} PRIVATE fourfold_flags)

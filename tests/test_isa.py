@@ -25,11 +25,18 @@ def forced(level: str | None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+one_level = pytest.mark.skipif(
+    bool(_core.build_info()["sanitizers"]), reason="a sanitizer build holds one level"
+)
+
+
+@one_level
 def test_built_levels() -> None:
     x86 = platform.machine() in ("x86_64", "AMD64")
     assert _core.isa_levels_built() == (LEVELS if x86 else ["baseline"])
 
 
+@one_level
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/cpuinfo")
 def test_supported_levels_are_what_the_kernel_says() -> None:
     with open("/proc/cpuinfo") as file:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import fourfold
 from fourfold import pc
 from fourfold.errors import ImpossibleEvidenceError
 from tests.pc.reference import (
+    Array,
     Joint,
     all_values,
     entropy,
@@ -203,6 +207,31 @@ def test_one_observation_and_images_keep_their_shape() -> None:
     assert circuit.log_prob(x[:0]).shape == (0,)
 
 
+def test_unaligned_and_read_only_arrays() -> None:
+    rng = np.random.default_rng(1)
+    structure = pc.Structure.hmm(5, 3, 300)
+    circuit = random_circuit(rng, nodes=0, variables=0, structure=structure)
+    x = circuit.sample(9, generator=0)
+    unaligned = np.frombuffer(b"\0" + x.tobytes(), dtype=x.dtype, offset=1).reshape(x.shape)
+    assert not unaligned.flags.aligned
+    assert not unaligned.flags.writeable
+    assert np.array_equal(circuit.log_prob(unaligned), circuit.log_prob(x))
+    hidden = x > 150
+    assert np.array_equal(
+        circuit.mpe(unaligned, missing=hidden).values, circuit.mpe(x, missing=hidden).values
+    )
+
+
+def test_the_callers_floating_point_mode_stays() -> None:
+    circuit = random_circuit(np.random.default_rng(0), nodes=5, variables=6)
+    fourfold.set_num_threads(2)
+    circuit.log_prob(circuit.sample(200, generator=0))
+    pc.fit(circuit, circuit.sample(200, generator=0), epochs=1)
+    denormal = np.array([1e-310])
+    assert (denormal / 2 > 0).all()
+    assert (np.array([1e-40], dtype=np.float32) * np.float32(0.5) > 0).all()
+
+
 def test_many_leaves_do_not_underflow() -> None:
     rng = np.random.default_rng(7)
     structure = pc.Structure.naive_bayes(3000, 5, 7)
@@ -248,6 +277,30 @@ def test_bits_do_not_depend_on_threads_or_batch() -> None:
             circuit.conditional(x, [5], missing=np.arange(60) > 30)[0], conditional
         )
     assert np.array_equal(circuit.log_prob(x[17:51]), one[17:51])
+
+
+def _child(connection: Connection, circuit: pc.Circuit, x: Array) -> None:
+    connection.send_bytes(circuit.log_prob(x).tobytes())
+    connection.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_several_threads_and_a_forked_child_ask_at_once() -> None:
+    circuit = random_circuit(np.random.default_rng(0), nodes=20, variables=30)
+    x = circuit.sample(400, generator=0)
+    fourfold.set_num_threads(2)
+    expected = circuit.log_prob(x)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: circuit.log_prob(x), range(12)))
+    assert all(np.array_equal(answer, expected) for answer in answers)
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(sender, circuit, x))
+    child.start()
+    assert receiver.poll(60), "the forked child hangs"
+    assert receiver.recv_bytes() == expected.tobytes()
+    child.join(60)
+    assert child.exitcode == 0
 
 
 def test_impossible_evidence_has_a_name() -> None:

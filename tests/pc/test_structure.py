@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from typing import Any
 
@@ -42,8 +43,10 @@ def test_equality_and_pickle() -> None:
     with pytest.raises(ValueError, match="read-only"):
         one.parent[0] = 3
     circuit = random_circuit(np.random.default_rng(0), nodes=3, variables=3)
-    again = pickle.loads(pickle.dumps(circuit))
-    assert again == circuit
+    circuit.log_prob([0, 0, 0])
+    for again in (pickle.loads(pickle.dumps(circuit)), copy.deepcopy(circuit)):
+        assert again == circuit
+        assert not again.packed.flags.writeable
     assert again.log_prob([0, 0, 0]) == circuit.log_prob([0, 0, 0])
 
 

@@ -122,7 +122,7 @@ def check_observations(
     _check_values(name, rows, hidden, cardinality)
     dtype = code_dtype(cardinality, with_missing=hidden is not None)
     if hidden is None:
-        codes = np.ascontiguousarray(rows, dtype=dtype)
+        codes = np.require(rows, dtype=dtype, requirements=["C", "A"])
     else:
         codes = np.where(hidden, cardinality, rows).astype(dtype)
     return Observations(codes, batch_shape, is_torch, hidden is not None)

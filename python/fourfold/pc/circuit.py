@@ -378,6 +378,15 @@ class Circuit:
 
         files.save(self, path)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is derived from the tables, the kernels' copy of them above all, is made again.
+        derived = ("_model", "_tables")
+        return {name: value for name, value in self.__dict__.items() if name not in derived}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._packed.setflags(write=False)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Circuit):
             return NotImplemented

@@ -22,7 +22,7 @@ def _new_figure(purpose: str, width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("all", "matplotlib", purpose) from error
+        raise MissingExtraError("plot", "matplotlib", purpose) from error
     return Figure(figsize=(width, height), dpi=_RESOLUTION, layout="constrained")
 
 
