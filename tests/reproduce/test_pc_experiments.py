@@ -30,6 +30,7 @@ def test_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert section.tables[0].rows[0][0] == "fourfold.pc"
 
 
+@pytest.mark.slow
 def test_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(photographs._EPOCHS, "quick", 1)
     monkeypatch.setitem(photographs._STATES, "quick", 2)
