@@ -155,7 +155,8 @@ def check_from_vit(vit: nn.Module, images: Tensor) -> None:
         off = (fitted(images) - logits).abs().max()
         seen = []
         for block in fitted.blocks:
-            block.mlp.act2.register_forward_hook(  # type: ignore[union-attr,operator]
+            hooked: Any = block.mlp
+            hooked.act2.register_forward_hook(
                 lambda m, given, out: seen.append((out - nn.functional.gelu(given[0])).abs().max())
             )
         fitted(images)

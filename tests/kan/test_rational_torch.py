@@ -172,6 +172,7 @@ def test_compile_with_dynamic_batch() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own
 def test_inductor() -> None:
     layer = kan.Rational(16, groups=4)
     x = torch.randn(5, 16, requires_grad=True)

@@ -254,7 +254,7 @@ class KAT(nn.Module):
         """
         tensors = _tensors_of(vit.state_dict())
         sizes = _sizes_of(tensors)
-        heads = int(vit.blocks[0].attn.num_heads)  # type: ignore[union-attr,index,arg-type]
+        heads = int(vit.blocks[0].attn.num_heads)  # type: ignore[union-attr,index]
         model = cls(
             **sizes,
             num_heads=heads,
@@ -263,7 +263,7 @@ class KAT(nn.Module):
             variant=variant,
             init=("identity", "gelu"),
         )
-        for block, theirs in zip(model.blocks, vit.blocks, strict=True):
+        for block, theirs in zip(model.blocks, vit.blocks, strict=True):  # type: ignore[arg-type]
             act = theirs.mlp.act
             if not isinstance(act, nn.GELU):
                 raise ValueError(f"vit: expected GELU in its blocks, got {type(act).__name__}")
