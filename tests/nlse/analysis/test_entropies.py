@@ -235,6 +235,23 @@ def test_differential_entropy_of_known_densities() -> None:
     along = analysis.differential_entropy(uniform.T, axis=0)
     np.testing.assert_array_equal(along, analysis.differential_entropy(uniform))
     assert analysis.differential_entropy(np.ones(5)) == -math.inf
+    # In another unit it is another number, and rounding is a unit like any other.
+    for scale in (1e-300, 1e-16, 1e250):
+        shifted = analysis.differential_entropy(scale * normal)
+        assert shifted == pytest.approx(analysis.differential_entropy(normal) + math.log(scale))
+    steps = 1 + np.finfo(float).eps * np.arange(8)
+    expected = math.log(7 * np.finfo(float).eps)
+    assert analysis.differential_entropy(steps, bins=7) == pytest.approx(expected, abs=0.2)
+
+
+def test_a_plane_wave_has_published_measures() -> None:
+    # Its modulus is constant but for rounding, or exactly.
+    psi = np.stack([nlse.plane_wave(nlse.Grid(64, 10.0), mode=m) for m in (0, 1, 3)])
+    found = analysis.published_measures(psi)
+    assert found.differential[0] == pytest.approx(-2 * math.log(50))
+    assert (found.differential[1:] < -30).all()
+    np.testing.assert_allclose(found.complexity, 0, atol=1e-12)
+    np.testing.assert_allclose(found.mean_frequency, np.array([0, 1, 3]) / 64, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,)])

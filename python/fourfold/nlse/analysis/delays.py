@@ -65,9 +65,8 @@ def ideal_delay(
     """The delay at which the patterns of a series tell most.
 
     By ``rule="period"`` a window spans 0.4 of the `natural_period`, or as near as whole samples
-    allow: between 0.3 and 0.5 regular, chaotic and random series lie farthest apart in the H-C
-    plane (Hyman, Daniel and Schaffner). By ``rule="complexity"`` the complexity C is greatest,
-    among the delays from 1 to `most`.
+    allow, and from 0.3 to 0.5 in any case, after Hyman, Daniel and Schaffner. By
+    ``rule="complexity"`` the complexity C is greatest, among the delays from 1 to `most`.
 
     Parameters
     ----------

@@ -240,9 +240,12 @@ def histogram_entropy(rows: Float64, bins: int) -> tuple[Float64, Float64]:
     flat = rows.reshape(-1, rows.shape[-1])
     entropy, width = np.full(flat.shape[0], -np.inf), np.zeros(flat.shape[0])
     for i, row in enumerate(flat):
-        if row.min() < row.max():
-            counts, edges = np.histogram(row, bins=bins)
-            width[i] = edges[1] - edges[0]
+        off = row - row.min()
+        span = off.max()
+        if span > 0:
+            # Over [0, 1]: values that differ by rounding alone leave no room for bins of their own.
+            counts, _ = np.histogram(off / span, bins=bins, range=(0, 1))
+            width[i] = span / bins
             p = counts[counts > 0] / row.size
             entropy[i] = -np.sum(p * np.log(p / width[i]))
     shape = rows.shape[:-1]
