@@ -317,7 +317,7 @@ def test_reconstruction_is_measured() -> None:
     problem = nlse.Problem(grid, nonlinearity=2.0)
     sol = nlse.solve(problem, psi0, [0.0, 6.0], method="strang", step=0.005)
     with pytest.raises(
-        ReconstructionError, match="misses the state at t = 0 by .* save more times"
+        ReconstructionError, match=r"misses the state at t = 0 by .* save more times"
     ):
         sol.psi.abs().sum().backward()
     again = nlse.solve(problem, psi0, [0.0, 12.0], method="rkn4_6b", rtol=1e-6)

@@ -133,7 +133,7 @@ def test_refusals() -> None:
     with pytest.raises(TypeError, match="psi0 must be complex64 or complex128"):
         nlse.propagate(PSI0.real, T, omega=OMEGA, step=0.1)
     psi0, omega, g, v = leaves()
-    with pytest.raises(NotImplementedError, match="rk4ip.*has no gradients"):
+    with pytest.raises(NotImplementedError, match=r"rk4ip.*has no gradients"):
         run(psi0, omega, g, v, method="rk4ip")[-1].abs().sum().backward()
     (first,) = torch.autograd.grad(value(psi0, omega, g, v), v, create_graph=True)
     with pytest.raises(NotImplementedError, match="no second derivatives"):
