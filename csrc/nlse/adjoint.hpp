@@ -1,9 +1,9 @@
 // Derivatives of a real function of the saved states: what the kernels of the discrete adjoint see and offer.
 //
-// The cotangent of a field is lambda = dL/dRe psi + i dL/dIm psi, which is what torch calls the gradient. Through a step
-// it goes backwards, flow by flow:
-//   kinetic     psi' = F^-1 d F psi:  lambda = F^-1 conj(d) F lambda',  dL/d omega_k += (tau/n) Im(conj(F lambda') F psi')
-//   potential   psi' = psi a exp(i theta), a = exp(-gamma tau), theta = g |psi|^2 l - tau V:
+// The cotangent of a field is lambda = dL/dRe psi + i dL/dIm psi, which is what torch calls the gradient. Through a
+// step it goes backwards, flow by flow:
+//   kinetic     psi' = F^-1 d F psi:  lambda = F^-1 conj(d) F lambda',  dL/d omega_k += (tau/n) Im(conj(F lambda') F
+//   psi') potential   psi' = psi a exp(i theta), a = exp(-gamma tau), theta = g |psi|^2 l - tau V:
 //               mu = a exp(-i theta) lambda',  s = Im(conj(psi) mu),  r = Re(conj(psi) mu)
 //               lambda = mu + 2 g l s psi
 //               dL/dV -= tau s,  dL/dg += l |psi|^2 s,  dL/d gamma += g |psi|^2 (dl/d gamma) s - tau r
@@ -29,10 +29,10 @@ struct Sensitivities {
     SeriesSums nonlinearity_in_time, potential_in_time, loss_in_time;
 };
 
-// `count` steps of one realisation, the first of which begins at `time`: those from number `first` on of a run of `total`
-// equal steps. Between two steps the kinetic flows of an ABA scheme are joined, except after each `unit` steps, where
-// the run went through x space; that makes a difference to a filter, which acts once or twice. A task that does not
-// begin the run begins behind the flow between two steps, and one that does not end it ends behind such a flow.
+// `count` steps of one realisation, the first of which begins at `time`: those from number `first` on of a run of
+// `total` equal steps. Between two steps the kinetic flows of an ABA scheme are joined, except after each `unit` steps,
+// where the run went through x space; that makes a difference to a filter, which acts once or twice. A task that does
+// not begin the run begins behind the flow between two steps, and one that does not end it ends behind such a flow.
 template <class T>
 struct AdjointTask {
     const Setup<T>* setup;
@@ -44,7 +44,7 @@ struct AdjointTask {
 
 template <class T>
 struct AdjointKernels {
-    std::size_t (*worker)(const Setup<T>&);                      // memory of a worker, in numbers of T, zeroed once
+    std::size_t (*worker)(const Setup<T>&);                       // memory of a worker, in numbers of T, zeroed once
     std::size_t (*records)(const Setup<T>&, std::int64_t count);  // numbers of T that so many steps leave behind
     // lambda[2 n] from the end of the steps to their beginning, along the fields that lead back from psi_end[2 n].
     // `error`: how far off psi_start[2 n] they arrive, relative in the 2-norm.
@@ -52,8 +52,8 @@ struct AdjointKernels {
                       double& error);
     // psi[2 n] from the beginning of the steps to their end.
     Status (*replay)(const AdjointTask<T>&, T* psi, T* worker, CancelFlag);
-    // lambda[2 n] from the end to the beginning along the fields of a forward run from psi_start[2 n], which are left in `records`.
-    // `error`: how far off psi_end[2 n] that run ends; 0 where psi_end is null.
+    // lambda[2 n] from the end to the beginning along the fields of a forward run from psi_start[2 n], which are left
+    // in `records`. `error`: how far off psi_end[2 n] that run ends; 0 where psi_end is null.
     Status (*recorded)(const AdjointTask<T>&, const T* psi_start, const T* psi_end, T* lambda, T* records, T* worker,
                        CancelFlag, double& error);
 };

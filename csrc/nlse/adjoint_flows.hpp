@@ -18,10 +18,10 @@ inline constexpr int kLanes = static_cast<int>(kDoubleLanes * sizeof(double) / s
 template <class T>
 struct AdjointFlow {
     T nonlinearity, tau;
-    const T* potential;       // [n] or null
-    const T* amplitude;       // [n] exp(-gamma tau), or null: no loss
-    const T* effective_time;  // [n] l, with amplitude
-    const T* time_slope;      // [n] dl/d gamma, where sum_loss is wanted
+    const T* potential;                              // [n] or null
+    const T* amplitude;                              // [n] exp(-gamma tau), or null: no loss
+    const T* effective_time;                         // [n] l, with amplitude
+    const T* time_slope;                             // [n] dl/d gamma, where sum_loss is wanted
     T *sum_potential, *sum_nonlinearity, *sum_loss;  // [n]; the second is summed over x at the end
 };
 

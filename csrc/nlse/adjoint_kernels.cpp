@@ -150,10 +150,12 @@ private:
         build_kinetic_table(setup_, -tau, filter, backward_tables_ + 2 * n_ * twice_slot());
     }
 
-    double kinetic_duration(int slot) const { return program_.kinetic[slot == twice_slot() ? program_.joined_slot : slot]; }
+    double kinetic_duration(int slot) const {
+        return program_.kinetic[slot == twice_slot() ? program_.joined_slot : slot];
+    }
 
-    // Of an ABA scheme: the slot of the kinetic flow before step s of the task (after the last one, for s = count), or -1
-    // where it belongs to the task before.
+    // Of an ABA scheme: the slot of the kinetic flow before step s of the task (after the last one, for s = count), or
+    // -1 where it belongs to the task before.
     int between(std::int64_t s) const {
         const std::int64_t number = task_.first + s;
         if (number == 0) return program_.kinetic_slot[0];
@@ -162,8 +164,8 @@ private:
         return number % task_.unit == 0 ? twice_slot() : program_.joined_slot;
     }
 
-    // Potential flows of the task. Before each but the first of a BAB scheme there is a kinetic one; after the last of an
-    // ABA scheme there is one more.
+    // Potential flows of the task. Before each but the first of a BAB scheme there is a kinetic one; after the last of
+    // an ABA scheme there is one more.
     std::int64_t flows() const { return task_.count * program_.stages + (program_.kinetic_first ? 0 : 1); }
 
     FlowPair flow(std::int64_t p) const {
@@ -175,8 +177,7 @@ private:
             return {i == 0 ? between(s) : program_.kinetic_slot[i], program_.potential_slot[i], at(s, i)};
         }
         const bool joined = i + 1 == program_.stages && s + 1 < task_.count;
-        return {program_.kinetic_slot[i], joined ? program_.joined_slot : program_.potential_slot[i + 1],
-                at(s, i + 1)};
+        return {program_.kinetic_slot[i], joined ? program_.joined_slot : program_.potential_slot[i + 1], at(s, i + 1)};
     }
 
     double at(std::int64_t s, int i) const {
@@ -226,7 +227,7 @@ private:
     AdjointFlow<T> potential(const FlowPair& pair) {
         const double tau = program_.potential[pair.potential] * task_.step;
         const Medium<T>& now = medium_.at(pair.time);
-        AdjointFlow<T> f{now.nonlinearity, static_cast<T>(tau), now.potential,     nullptr,          nullptr,
+        AdjointFlow<T> f{now.nonlinearity, static_cast<T>(tau), now.potential,     nullptr,  nullptr,
                          nullptr,          sum_potential_,      sum_nonlinearity_, sum_loss_};
         if (medium_.loss_changes()) {
             f.amplitude = medium_.decay(tau);
@@ -371,9 +372,9 @@ std::size_t record_count(const Setup<T>& setup, std::int64_t count) {
 
 extern const AdjointKernels<float> adjoint_kernels_float;
 extern const AdjointKernels<double> adjoint_kernels_double;
-const AdjointKernels<float> adjoint_kernels_float = {worker_count<float>, record_count<float>, reverse<float>, replay<float>,
-                                                     recorded<float>};
-const AdjointKernels<double> adjoint_kernels_double = {worker_count<double>, record_count<double>, reverse<double>, replay<double>,
-                                                       recorded<double>};
+const AdjointKernels<float> adjoint_kernels_float = {worker_count<float>, record_count<float>, reverse<float>,
+                                                     replay<float>, recorded<float>};
+const AdjointKernels<double> adjoint_kernels_double = {worker_count<double>, record_count<double>, reverse<double>,
+                                                       replay<double>, recorded<double>};
 
 }  // namespace fourfold::nlse::FOURFOLD_LEVEL

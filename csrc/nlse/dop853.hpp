@@ -128,7 +128,7 @@ private:
     Field<T> phases_[11];  // exp(-i omega c_s h) for s = 1..11
     Field<T> slopes_[12];
     double& table_step_;
-    double end_ = 0;                              // of the last attempt
+    double end_ = 0;                             // of the last attempt
     double error5_ = 0, error3_ = 0, norm_ = 0;  // sums of squares over the last attempt
 };
 

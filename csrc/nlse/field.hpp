@@ -167,7 +167,7 @@ void inner_inverse(const FftPlan<T>& plan, T* re, T* im) {
 
 template <class T, int V>
 constexpr FieldOps<T> field_ops() {
-    return {forward_transform<T, V>, inverse_transform<T, V>,       nonlinear_transform<T, V>, outer_forward<T, V>,
+    return {forward_transform<T, V>, inverse_transform<T, V>,      nonlinear_transform<T, V>, outer_forward<T, V>,
             outer_inverse<T, V>,     kinetic_between_sweeps<T, V>, inner_forward<T, V>,       inner_inverse<T, V>};
 }
 

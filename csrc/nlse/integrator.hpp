@@ -36,8 +36,8 @@ enum class Part : int { nonlinearity, potential, loss };
 
 // A part of the medium as a function of time, see InTime. Copied.
 struct Variation {
-    std::size_t terms;         // of a series; 0: the function gives the row
-    const double* rows;        // [terms][batch, or 1 if shared][n, or 1 for the nonlinearity]
+    std::size_t terms;   // of a series; 0: the function gives the row
+    const double* rows;  // [terms][batch, or 1 if shared][n, or 1 for the nonlinearity]
     bool shared;
     const std::int64_t* pieces;  // [terms] of each term's factor, or null: the function gives the factors
     const double* knots;         // those of all terms, one after the other
@@ -79,13 +79,13 @@ public:
     void restore_control(double duration, const double* next_steps);
 
     // Times are counted from the beginning of an interval, and one that is as long as the one before but for the
-    // rounding of its ends counts as just as long: then its tables can be kept. So this is to be asked for all intervals
-    // of a run in their order; advance() does.
+    // rounding of its ends counts as just as long: then its tables can be kept. So this is to be asked for all
+    // intervals of a run in their order; advance() does.
     double duration(double t0, double t1);
 
-    // The way back of one interval for the derivatives: lambda[batch][2 n], the cotangents of the states at its end, get
-    // those of the states at its beginning, and `sums`, arrays with one row a realisation, what the coefficients add.
-    // psi_start and psi_end are the states at both ends, first_steps what control() said at the beginning.
+    // The way back of one interval for the derivatives: lambda[batch][2 n], the cotangents of the states at its end,
+    // get those of the states at its beginning, and `sums`, arrays with one row a realisation, what the coefficients
+    // add. psi_start and psi_end are the states at both ends, first_steps what control() said at the beginning.
     // `reversible`: run the steps backwards from psi_end. Otherwise take them again from psi_start, along checkpoints.
     // Status::reconstruction where that misses the other end by more than the tolerance (relative, 2-norm). For
     // splittings only.

@@ -91,11 +91,6 @@ double* row(double* base, std::size_t realisation, std::size_t size) {
     return base == nullptr ? nullptr : base + realisation * size;
 }
 
-SeriesSums row(const SeriesSums& base, std::size_t realisation, std::size_t rows, std::size_t coefficients) {
-    return {row(base.rows, realisation, rows), row(base.coefficients, realisation, coefficients)};
-}
-
-// Sizes of the rows and of the coefficients of a series.
 template <class T>
 SeriesSums row(const SeriesSums& base, std::size_t realisation, const InTime<T>* part) {
     if (part == nullptr) return {nullptr, nullptr};
@@ -103,7 +98,7 @@ SeriesSums row(const SeriesSums& base, std::size_t realisation, const InTime<T>*
     if (part->factors != nullptr) {
         for (std::size_t j = 0; j < part->terms; ++j) pieces += part->factors[j].pieces;
     }
-    return row(base, realisation, part->terms * part->length, 4 * pieces);
+    return {row(base.rows, realisation, part->terms * part->length), row(base.coefficients, realisation, 4 * pieces)};
 }
 
 }  // namespace
@@ -127,7 +122,8 @@ Failure Integrator<T>::backward(const T* psi_start, const T* psi_end, T* lambda,
     if (asks_functions_) threads = 1;
     const AdjointKernels<T>& adjoint = adjoint_kernels<T>();
     const std::size_t workers = static_cast<std::size_t>(std::max(threads, 1));
-    while (workers_.size() < workers) workers_.emplace_back(needs_.worker);
+    // Adaptive steps are found by the forward kernels.
+    while (options_.step <= 0 && workers_.size() < workers) workers_.emplace_back(needs_.worker);
     while (adjoint_workers_.size() < workers) adjoint_workers_.emplace_back(adjoint.worker(setup_));
     std::vector<AlignedBuffer<T>> records(workers), checkpoints(workers);
     const std::size_t size = 2 * plan_.n;
@@ -189,9 +185,8 @@ Failure Integrator<T>::backward(const T* psi_start, const T* psi_end, T* lambda,
         for (std::size_t c = cuts.size(); c-- > 0;) {
             // Taken again, the steps round differently; a run that amplifies that ends elsewhere.
             const T* end = c + 1 == cuts.size() ? psi_end + size * item : nullptr;
-            failure.status =
-                adjoint.recorded(task_of(cuts[c]), kept + size * c, end, cotangent, record, scratch, cancel,
-                                 failure.error);
+            failure.status = adjoint.recorded(task_of(cuts[c]), kept + size * c, end, cotangent, record, scratch,
+                                              cancel, failure.error);
             if (failure.status == Status::ok && !(failure.error <= tolerance)) failure.status = Status::reconstruction;
             if (failure.status != Status::ok) return;
         }

@@ -18,7 +18,9 @@ struct Interruption {
     CancelFlag flag(int worker) { return {worker == 0 ? ask_now_and_then : look, this}; }
 
 private:
-    static bool look(void* context) { return static_cast<Interruption*>(context)->stop.load(std::memory_order_relaxed); }
+    static bool look(void* context) {
+        return static_cast<Interruption*>(context)->stop.load(std::memory_order_relaxed);
+    }
 
     static bool ask_now_and_then(void* context) {
         auto& interruption = *static_cast<Interruption*>(context);

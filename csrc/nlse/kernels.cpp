@@ -32,7 +32,8 @@ FOURFOLD_INLINE auto with_lanes(int lanes, F f) {
 template <class T>
 inline constexpr std::size_t kHeader = 256 / sizeof(T);
 
-// Worker memory: header | field [2][stride] | what the medium in time needs | what the method needs. The header caches which step the tables are for.
+// Worker memory: header | field [2][stride] | what the medium in time needs | what the method needs. The header caches
+// which step the tables are for.
 template <class T>
 T* field_of(T* worker) {
     return worker + kHeader<T>;
@@ -86,9 +87,8 @@ Status advance_splitting(const Setup<T>& setup, MediumInTime<T>& medium, const I
         }
         const double step = (interval.t1 - interval.t0) / static_cast<double>(interval.steps);
         const std::int64_t before = progress.steps;
-        const Status s =
-            Splitting<T, V>(setup, medium, field, field + n)
-                .steps(tables[0], interval.origin + interval.t0, step, interval.steps, progress, cancel);
+        const Status s = Splitting<T, V>(setup, medium, field, field + n)
+                             .steps(tables[0], interval.origin + interval.t0, step, interval.steps, progress, cancel);
         progress.step = step;
         progress.time =
             s == Status::ok ? interval.t1 : interval.t0 + step * static_cast<double>(progress.steps - before);

@@ -23,8 +23,8 @@ struct TimeFunction {
     void* context;
 };
 
-// f(t) = sum_p coefficients[piece][p] (t - knots[piece])^p, p = 0..3, with the last piece whose knot is not above t. The
-// first piece also holds before its knot.
+// f(t) = sum_p coefficients[piece][p] (t - knots[piece])^p, p = 0..3, with the last piece whose knot is not above t.
+// The first piece also holds before its knot.
 struct PiecewiseCubic {
     const double* knots;         // [pieces], increasing
     const double* coefficients;  // [pieces][4]
@@ -34,12 +34,12 @@ struct PiecewiseCubic {
 // One of the three parts of the medium as a function of time: the series sum_j f_j(t) row_j, or what a function says.
 template <class T>
 struct InTime {
-    std::size_t length;             // of a row: n, or 1 for the nonlinearity
-    std::size_t terms;              // of the series; 0: `function` gives the row, the same one for all realisations
-    const T* rows;                  // [terms][realisations, or 1 if shared][length]
-    std::size_t term_stride;        // between the rows of two terms
-    std::size_t realisation_stride; // between those of two realisations; 0: shared
-    const PiecewiseCubic* factors;  // [terms]; null: `function` gives all f_j(t)
+    std::size_t length;              // of a row: n, or 1 for the nonlinearity
+    std::size_t terms;               // of the series; 0: `function` gives the row, the same one for all realisations
+    const T* rows;                   // [terms][realisations, or 1 if shared][length]
+    std::size_t term_stride;         // between the rows of two terms
+    std::size_t realisation_stride;  // between those of two realisations; 0: shared
+    const PiecewiseCubic* factors;   // [terms]; null: `function` gives all f_j(t)
     TimeFunction function;
 };
 
@@ -47,7 +47,7 @@ enum class Status : int { ok = 0, not_finite = 1, step_floor = 2, cancelled = 3,
 
 // The stretch of time between two saved times, for one realisation.
 struct Interval {
-    double t0, t1;       // counted from `origin`
+    double t0, t1;  // counted from `origin`
     double origin;
     std::int64_t steps;  // > 0: this many equal steps. 0: adaptive, with the fields below.
     double rtol, atol;   // local error per step: ||e||_2 <= atol sqrt(n) + rtol ||psi||_2

@@ -35,8 +35,7 @@ void build_kinetic_table(const Setup<T>& setup, double tau, const T* filter, T* 
 template <class T>
 void build_kinetic_tables(const Setup<T>& setup, double step, T* tables) {
     for (int slot = 0; slot < setup.program.kinetic_slots; ++slot) {
-        build_kinetic_table(setup, setup.program.kinetic[slot] * step, setup.filter,
-                            tables + 2 * setup.plan->n * slot);
+        build_kinetic_table(setup, setup.program.kinetic[slot] * step, setup.filter, tables + 2 * setup.plan->n * slot);
     }
 }
 

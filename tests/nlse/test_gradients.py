@@ -278,9 +278,7 @@ def test_broadcast_coefficients_get_sums() -> None:
     sol = nlse.solve(nlse.Problem(GRID, **given), psi0, T, step=0.05)
     found = torch.autograd.grad(_quantity(sol.psi), list(given.values()))
     single = {
-        name: torch.broadcast_to(
-            value.detach(), (3, 2, GRID.n) if name == "potential" else (3, 2)
-        )
+        name: torch.broadcast_to(value.detach(), (3, 2, GRID.n) if name == "potential" else (3, 2))
         .clone()
         .requires_grad_()
         for name, value in given.items()
@@ -318,10 +316,14 @@ def test_reconstruction_is_measured() -> None:
     psi0 = plane.to(torch.complex128).requires_grad_()
     problem = nlse.Problem(grid, nonlinearity=2.0)
     sol = nlse.solve(problem, psi0, [0.0, 6.0], method="strang", step=0.005)
-    with pytest.raises(ReconstructionError, match="misses the state at t = 0 by .* save more times"):
+    with pytest.raises(
+        ReconstructionError, match=r"misses the state at t = 0 by .* save more times"
+    ):
         sol.psi.abs().sum().backward()
     again = nlse.solve(problem, psi0, [0.0, 12.0], method="rkn4_6b", rtol=1e-6)
-    with pytest.raises(ReconstructionError, match="taking the steps again from t = 0 misses the state"):
+    with pytest.raises(
+        ReconstructionError, match="taking the steps again from t = 0 misses the state"
+    ):
         again.psi.abs().sum().backward()
     # Saved states are fresh starts.
     for options in ({"method": "strang", "step": 0.005}, {"rtol": 1e-8}):
@@ -370,7 +372,9 @@ def _memory(key: str) -> int:
 
 @pytest.mark.parametrize("method", ["rk4ip", "etdrk4", "dop853"])
 def test_other_methods_say_so(method: str) -> None:
-    with pytest.raises(NotImplementedError, match=f"{method}.* has no gradients; .*strang, yoshida4"):
+    with pytest.raises(
+        NotImplementedError, match=f"{method}.* has no gradients; .*strang, yoshida4"
+    ):
         nlse.solve(nlse.Problem(GRID), wave(), T, method=method, step=0.01)
 
 
@@ -382,7 +386,9 @@ def test_refusals() -> None:
     with torch.no_grad():
         nlse.solve(problem, wave().detach().numpy(), T)
         v += 1
-    with pytest.raises(ValueError, match="potential was changed in place since the Problem was made"):
+    with pytest.raises(
+        ValueError, match="potential was changed in place since the Problem was made"
+    ):
         nlse.solve(problem, wave(), T)
     with pytest.raises(ValueError, match='store="fields"'):
         nlse.solve(nlse.Problem(GRID), wave(2), T, store="statistics")

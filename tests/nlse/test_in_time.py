@@ -340,7 +340,11 @@ def test_an_exception_of_a_function_comes_out() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"potential": lambda x, t, u: x}, TypeError, "potential: a function must take x, or x and"),
+        (
+            {"potential": lambda x, t, u: x},
+            TypeError,
+            "potential: a function must take x, or x and",
+        ),
         ({"nonlinearity": lambda x, t: 1.0}, TypeError, "nonlinearity: a function must take one"),
         ({"potential": nlse.Modulated(np.ones(5), np.sin)}, ValueError, r"potential \(profile\)"),
         (
@@ -350,9 +354,7 @@ def test_an_exception_of_a_function_comes_out() -> None:
         ),
     ],
 )
-def test_problem_refuses(
-    arguments: dict[str, Any], error: type[Exception], message: str
-) -> None:
+def test_problem_refuses(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         nlse.Problem(GRID, **arguments)
 

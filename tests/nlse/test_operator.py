@@ -55,9 +55,7 @@ def test_opcheck(v: Tensor | None, loss: Tensor | None, options: tuple[Any, ...]
     nlse.propagate  # noqa: B018 (registers the operator)
     psi0, omega, g, _ = leaves()
     given = [x if x is None else x.clone().requires_grad_() for x in (v, loss)]
-    torch.library.opcheck(
-        torch.ops.fourfold.nlse_propagate, (psi0, T, omega, g, *given, *options)
-    )
+    torch.library.opcheck(torch.ops.fourfold.nlse_propagate, (psi0, T, omega, g, *given, *options))
 
 
 def test_it_is_solve() -> None:
@@ -116,9 +114,7 @@ def test_functional_gradients() -> None:
         assert torch.allclose(each[i], grad(value, argnums=3)(fields[i], OMEGA, G, V))
     jacobian = jacrev(lambda v: run(PSI0, OMEGA, G, v)[-1].abs().sum(-1))(V)
     assert jacobian.shape == (2, N)
-    rows = [
-        torch.autograd.grad(run(*inputs)[-1, i].abs().sum(), inputs[3])[0] for i in range(2)
-    ]
+    rows = [torch.autograd.grad(run(*inputs)[-1, i].abs().sum(), inputs[3])[0] for i in range(2)]
     assert torch.allclose(jacobian, torch.stack(rows))
 
 
@@ -137,7 +133,7 @@ def test_refusals() -> None:
     with pytest.raises(TypeError, match="psi0 must be complex64 or complex128"):
         nlse.propagate(PSI0.real, T, omega=OMEGA, step=0.1)
     psi0, omega, g, v = leaves()
-    with pytest.raises(NotImplementedError, match="rk4ip.*has no gradients"):
+    with pytest.raises(NotImplementedError, match=r"rk4ip.*has no gradients"):
         run(psi0, omega, g, v, method="rk4ip")[-1].abs().sum().backward()
     (first,) = torch.autograd.grad(value(psi0, omega, g, v), v, create_graph=True)
     with pytest.raises(NotImplementedError, match="no second derivatives"):
@@ -145,7 +141,9 @@ def test_refusals() -> None:
     with pytest.raises(TypeError, match="propagate does"):
         vmap(lambda p: nlse.solve(nlse.Problem(GRID), p, [0.0, 0.1]).psi)(PSI0)
     with pytest.raises(TypeError, match="propagate takes tensors"):
-        grad(lambda v: nlse.solve(nlse.Problem(GRID, potential=v), PSI0, [0, 0.1]).psi.abs().sum())(V)
+        grad(lambda v: nlse.solve(nlse.Problem(GRID, potential=v), PSI0, [0, 0.1]).psi.abs().sum())(
+            V
+        )
 
 
 def test_arrays_do_without_torch() -> None:
@@ -161,4 +159,6 @@ def test_arrays_do_without_torch() -> None:
 def test_attributes() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'propagated'"):
         nlse.propagated  # noqa: B018
-    assert np.all(nlse.propagate(PSI0[0], T[:1], omega=OMEGA, step=1.0)[0].numpy() == PSI0[0].numpy())
+    assert np.all(
+        nlse.propagate(PSI0[0], T[:1], omega=OMEGA, step=1.0)[0].numpy() == PSI0[0].numpy()
+    )

@@ -116,9 +116,9 @@ class Problem:
             for leaf in value.leaves(name):
                 self._leaves[leaf.name] = leaf
             return value
-        kept, leaf = plain(name, value)
-        if leaf is not None:
-            self._leaves[name] = leaf
+        kept, found = plain(name, value)
+        if found is not None:
+            self._leaves[name] = found
         return kept
 
     @property
