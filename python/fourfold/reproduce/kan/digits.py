@@ -89,7 +89,7 @@ def _selection(context: Context, section: Section, data: Data, name: str) -> Non
     features = data[0].shape[1]
     network = nn.Sequential(kan.SelectableKANLinear(features, 32), kan.SelectableKANLinear(32, 10))
     epochs = 2 if name == "MNIST" else (4 if context.effort == "quick" else 12)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     pictures = []
     for stage, keep in (("full", 4), ("two of four", 2), ("one of four", 1)):
         context.say(f"S-KAN, {stage}")
@@ -129,7 +129,7 @@ def _train(network: nn.Module, data: Data, epochs: int) -> None:
     steps = epochs * -(-len(images) // _BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(epochs):
-        for batch in torch.randperm(len(images)).split(_BATCH):
+        for batch in torch.randperm(len(images)).split(_BATCH):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
             loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
             loss.backward()  # type: ignore[no-untyped-call]
