@@ -164,7 +164,8 @@ class EfficientKAN(torch.nn.Module):
             left = (x - grid[:, : -(k + 1)]) / (grid[:, k:-1] - grid[:, : -(k + 1)])
             right = (grid[:, k + 1 :] - x) / (grid[:, k + 1 :] - grid[:, 1:-k])
             values = left * values[:, :, :-1] + right * values[:, :, 1:]
-        return values.contiguous()
+        result: torch.Tensor = values.contiguous()
+        return result
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         base = F.linear(F.silu(x), self.base_weight)
