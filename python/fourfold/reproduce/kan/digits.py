@@ -6,6 +6,7 @@ import gzip
 import io
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +126,11 @@ def _network(kind: str, features: int) -> nn.Module:
 
 def _train(network: nn.Module, data: Data, epochs: int) -> None:
     images, labels = data[:2]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4)
+    # The scores of S-KAN decide between bases: they have to move faster than the weights.
+    groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "lr": 5e-2, "weight_decay": 0.0}]
+    for name, parameter in network.named_parameters():
+        groups[name.endswith("scores")]["params"].append(parameter)
+    optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=2e-3, weight_decay=1e-4)
     steps = epochs * -(-len(images) // _BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(epochs):

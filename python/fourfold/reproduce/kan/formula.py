@@ -136,7 +136,9 @@ def _symbols(section: Section, network: kan.KAN, x: Tensor, test: Tensor) -> Non
         at_least("R² of the formula on the test points", 1 - rest, 0.9999, f"1 − {number(rest)}"),
     )
     names = {(0, 0, 0): "x →", (0, 1, 0): "y →", (1, 0, 0): "→ f"}
-    rows: list[tuple[str, ...]] = [(names[edge], fit.name, f"1 − {number(1 - fit.r2)}") for edge, fit in fits.items()]
+    rows: list[tuple[str, ...]] = [
+        (names[edge], fit.name, f"1 − {number(1 - fit.r2)}") for edge, fit in fits.items()
+    ]
     section.tables.append(
         Table(f"What was recognised: {rounded}", ("edge", "function", "R² of the edge's fit"), rows)
     )
