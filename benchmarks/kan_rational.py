@@ -144,7 +144,7 @@ class _EmptyOldStyle(torch.autograd.Function):
 
 
 def _grouped(x: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return x.unflatten(-1, (GROUPS, -1)), a.T[:, :, None], b.T[:, :, None]
+    return x.reshape(*x.shape[:-1], GROUPS, -1), a.T[:, :, None], b.T[:, :, None]
 
 
 def _powers(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -176,9 +176,7 @@ def _limits_row(
         "copy": lambda: y.copy_(x),
         "forward": lambda: kan.rational(x, a.detach(), b.detach()),
         "2 reads 1 write": lambda: torch.add(x, g, out=y),
-        "GELU": lambda: torch.autograd.grad(
-            torch.nn.functional.gelu(leaves[0]), leaves[:1], g
-        ),
+        "GELU": lambda: torch.autograd.grad(torch.nn.functional.gelu(leaves[0]), leaves[:1], g),
         "both": lambda: torch.autograd.grad(kan.rational(*leaves), leaves, g),
     }
     with _threads(threads), one_cpu() if threads == 1 else nullcontext():
@@ -220,7 +218,9 @@ def _peers_row(
 
     with _threads(threads), one_cpu() if threads == 1 else nullcontext():
         off = max(_check(function, x, a, b, g) for function in functions.values())
-        outcome = race([Contestant(k, both(v), x.numel()) for k, v in functions.items()], turns=turns)
+        outcome = race(
+            [Contestant(k, both(v), x.numel()) for k, v in functions.items()], turns=turns
+        )
     return {
         "shape": "x".join(map(str, shape)),
         "threads": threads,

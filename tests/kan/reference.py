@@ -26,7 +26,9 @@ class Exact:
     b_size: list[mpmath.mpf]
 
 
-def exact(x: float, numerator: Sequence[float], denominator: Sequence[float], variant: str) -> Exact:
+def exact(
+    x: float, numerator: Sequence[float], denominator: Sequence[float], variant: str
+) -> Exact:
     """Derivatives of |z| at 0 are +1."""
     z = mpmath.mpf(x)
     a = [mpmath.mpf(v) for v in numerator]
@@ -41,7 +43,9 @@ def exact(x: float, numerator: Sequence[float], denominator: Sequence[float], va
         b_signs = [mpmath.mpf(1)] * len(b)
         t, dt = z, mpmath.mpf(1)
     w = mpmath.fsum(v * t ** (first + k) for k, v in enumerate(b))
-    dw = mpmath.fsum((first + k) * v * t ** (first + k - 1) for k, v in enumerate(b) if first + k > 0)
+    dw = mpmath.fsum(
+        (first + k) * v * t ** (first + k - 1) for k, v in enumerate(b) if first + k > 0
+    )
     fold = sign(w) if variant in "BC" else mpmath.mpf(1)
     q = (mpmath.mpf("0.1") if variant == "C" else 1) + fold * w
     p = mpmath.fsum(v * z**i for i, v in enumerate(a))
@@ -94,7 +98,9 @@ def formula(
 class PlainViT(nn.Module):
     """A vision transformer with the parameter names of timm, written from the definition."""
 
-    def __init__(self, size: int, patch: int, dim: int, depth: int, heads: int, classes: int) -> None:
+    def __init__(
+        self, size: int, patch: int, dim: int, depth: int, heads: int, classes: int
+    ) -> None:
         super().__init__()
         self.patch_embed = nn.Module()
         self.patch_embed.proj = nn.Conv2d(3, dim, patch, patch)
@@ -120,7 +126,7 @@ class PlainViT(nn.Module):
         return block
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        tokens = self.patch_embed.proj(x).flatten(2).transpose(1, 2)  # type: ignore[operator,union-attr]
+        tokens = self.patch_embed.proj(x).flatten(2).transpose(1, 2)  # type: ignore[operator]
         x = torch.cat([self.cls_token.expand(len(x), 1, -1), tokens], 1) + self.pos_embed
         for block in self.blocks:
             h = block.norm1(x)  # type: ignore[operator]

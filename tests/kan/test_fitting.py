@@ -158,10 +158,14 @@ def test_refusals() -> None:
         ("variant: expected one of A, B, C, N, got 'Z'", ("silu",), {"variant": "Z"}),
         ("asymptote: needs a numerator of one degree more", ("silu", (4, 4)), {"asymptote": 1.0}),
         ("fn: expected a function or one of identity, .* got 'swoosh'", ("swoosh",), {}),
-        (r"fn: expected finite values on \(-1.0, 1.0\), got .* at -1", (torch.log,), {"interval": (-1, 1)}),
+        (
+            r"fn: expected finite values on \(-1.0, 1.0\), got .* at -1",
+            (torch.log,),
+            {"interval": (-1, 1)},
+        ),
         ("fn: expected a result of the shape", (torch.sum,), {}),
     ):
         with pytest.raises(ValueError, match=match):
-            kan.fit_rational(*arguments, **options)  # type: ignore[arg-type]
+            kan.fit_rational(*arguments, **options)
     with pytest.raises(TypeError, match="fn: expected a name or a function, got int"):
         kan.fit_rational(3)  # type: ignore[arg-type]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 
 from fourfold import kan
@@ -85,7 +84,13 @@ def test_variance_through_blocks() -> None:
     assert 0.5 < math.exp(sum(logs) / len(logs)) < 2
 
 
-SMALL: dict[str, Any] = {"img_size": 16, "patch_size": 4, "embed_dim": 32, "depth": 2, "num_heads": 4}
+SMALL: dict[str, Any] = {
+    "img_size": 16,
+    "patch_size": 4,
+    "embed_dim": 32,
+    "depth": 2,
+    "num_heads": 4,
+}
 
 
 def test_kat_sizes() -> None:
@@ -150,12 +155,12 @@ def check_from_vit(vit: nn.Module, images: Tensor) -> None:
         off = (fitted(images) - logits).abs().max()
         seen = []
         for block in fitted.blocks:
-            block.mlp.act2.register_forward_hook(  # type: ignore[union-attr,operator]
+            block.mlp.act2.register_forward_hook(
                 lambda m, given, out: seen.append((out - nn.functional.gelu(given[0])).abs().max())
             )
         fitted(images)
-        fit = fitted.blocks[0].mlp.act2.fit  # type: ignore[union-attr]
-        assert max(seen) <= fit.error + 1e-6  # type: ignore[operator]
+        act: Any = fitted.blocks[0].mlp.act2  # type: ignore[union-attr]
+        assert max(seen) <= act.fit.error + 1e-6
         assert 0 < off < 0.1
 
 
@@ -163,8 +168,8 @@ def test_from_a_vision_transformer() -> None:
     torch.manual_seed(3)
     vit = PlainViT(16, 4, 32, 2, 4, 5).eval()
     check_from_vit(vit, torch.randn(2, 3, 16, 16))
+    vit.extra = nn.Parameter(torch.zeros(2))
     with pytest.raises(ValueError, match="left over"):
-        vit.extra = nn.Parameter(torch.zeros(2))
         kan.KAT.from_vit(vit)
 
 
@@ -181,7 +186,8 @@ def test_from_timm() -> None:
 
 
 def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    data, target = load_digits(return_X_y=True)
+    datasets = pytest.importorskip("sklearn.datasets")
+    data, target = datasets.load_digits(return_X_y=True)
     x = torch.tensor(data, dtype=torch.float32).reshape(-1, 1, 8, 8) / 8 - 1
     y = torch.tensor(target)
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))
@@ -204,9 +210,9 @@ def convolutional() -> nn.Sequential:
 def train(model: nn.Module, x: Tensor, y: Tensor, epochs: int) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(epochs):
-        for index in torch.randperm(len(y)).split(70):
+        for index in torch.randperm(len(y)).split(70):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x[index]), y[index]).backward()
+            nn.functional.cross_entropy(model(x[index]), y[index]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
 
@@ -247,7 +253,9 @@ def test_rationalize_a_convolutional_network() -> None:
 
 def test_rationalize_details() -> None:
     shared = nn.ReLU()
-    model = nn.ModuleDict({"a": nn.Sequential(shared, nn.Linear(2, 2)), "b": shared, "c": nn.Tanh()})
+    model = nn.ModuleDict(
+        {"a": nn.Sequential(shared, nn.Linear(2, 2)), "b": shared, "c": nn.Tanh()}
+    )
     model.double().eval()
     kan.rationalize(model)
     replaced = model["a"][0]  # type: ignore[index]
@@ -260,7 +268,9 @@ def test_rationalize_details() -> None:
     assert (model["c"](x) - x.tanh()).abs().max() < 1e-4
     alone = kan.rationalize(nn.Softplus(), (nn.Softplus,))
     assert isinstance(alone, kan.Rational)
-    with pytest.raises(ValueError, match="at least one module of GELU, SiLU, ReLU, Linear has none"):
+    with pytest.raises(
+        ValueError, match="at least one module of GELU, SiLU, ReLU, Linear has none"
+    ):
         kan.rationalize(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="without parameters, PReLU has some"):
         kan.rationalize(nn.Sequential(nn.PReLU()), (nn.PReLU,))
@@ -273,13 +283,17 @@ def test_refusals() -> None:
         kan.Rational(12, groups=0)
     with pytest.raises(ValueError, match=r"init: expected a fit of degree \(5, 4\) and variant A"):
         kan.Rational(16, init=kan.fit_rational("silu", (3, 2)))
-    with pytest.raises(ValueError, match=r"x: expected 16 channels in dimension -1, got shape \(2, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"x: expected 16 channels in dimension -1, got shape \(2, 8\)"
+    ):
         kan.Rational(16)(torch.randn(2, 8))
     with pytest.raises(ValueError, match=r"img_size: expected a multiple of 4, got 18"):
         kan.KAT(**(SMALL | {"img_size": 18}))
-    with pytest.raises(ValueError, match=r"x: expected shape \(batch, 3, 16, 16\), got \(2, 3, 8, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"x: expected shape \(batch, 3, 16, 16\), got \(2, 3, 8, 8\)"
+    ):
         kan.KAT(**SMALL)(torch.randn(2, 3, 8, 8))
+    vit = PlainViT(16, 4, 32, 1, 4, 5)
+    vit.blocks[0].mlp.act = nn.ReLU()  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="expected GELU in its blocks, got ReLU"):
-        vit = PlainViT(16, 4, 32, 1, 4, 5)
-        vit.blocks[0].mlp.act = nn.ReLU()  # type: ignore[union-attr]
         kan.KAT.from_vit(vit)

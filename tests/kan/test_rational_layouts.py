@@ -32,11 +32,10 @@ def check(x: Tensor, a: Tensor, b: Tensor, g: Tensor, dim: int, variant: Variant
     assert out.shape == x.shape
     assert out.dtype == x.dtype
     assert out.stride() == torch.empty_like(x).stride()
-    leaves = [z.detach().double().requires_grad_() for z in (x, a, b)]
-    truth = formula(*leaves, variant, dim)  # type: ignore[misc]
+    leaves = tuple(z.detach().double().requires_grad_() for z in (x, a, b))
+    truth = formula(leaves[0], leaves[1], leaves[2], variant, dim)
     eps = torch.finfo(x.dtype).eps
-    tolerance = {"rtol": 30 * eps, "atol": 30 * eps}
-    torch.testing.assert_close(out.double(), truth, **tolerance)
+    torch.testing.assert_close(out.double(), truth, rtol=30 * eps, atol=30 * eps)
     got = torch.autograd.grad(out, (x, a, b), g)
     for part, whole in zip(got, torch.autograd.grad(truth, leaves, g.double()), strict=True):
         size = whole.abs().max().clamp(min=1.0)
@@ -100,7 +99,7 @@ def test_any_shape(data: st.DataObject) -> None:
     dim = data.draw(st.integers(0, len(shape)))
     shape.insert(dim, groups * data.draw(st.integers(1, 40)))
     m, n = data.draw(st.integers(0, 12)), data.draw(st.integers(1, 12))
-    variant = data.draw(st.sampled_from(["A", "B"]))
+    variant: Variant = data.draw(st.sampled_from(["A", "B"]))
     dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
     torch.manual_seed(data.draw(st.integers(0, 2**31)))
     a, b = torch.rand(groups, m + 1) + 0.5, torch.rand(groups, n) + 0.5

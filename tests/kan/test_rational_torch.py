@@ -57,7 +57,9 @@ def test_third_derivative() -> None:
         torch.testing.assert_close(value, factor * (1 + x) ** (-1 - order))
 
 
-@pytest.mark.parametrize("variant", ["A", *(pytest.param(v, marks=pytest.mark.slow) for v in "BCN")])
+@pytest.mark.parametrize(
+    "variant", ["A", *(pytest.param(v, marks=pytest.mark.slow) for v in "BCN")]
+)
 def test_opcheck(variant: str) -> None:
     x, a, b = inputs(variant)
     opcheck(torch.ops.fourfold.rational.default, (x, a, b, variant, -1))
@@ -101,7 +103,10 @@ def test_vmap(in_dims: tuple[int | None, ...], dim: int) -> None:
         got = torch.func.vmap(function, in_dims)(*batched)
         each = [
             function(
-                *(z if at is None else z.select(at, k) for z, at in zip(batched, in_dims, strict=True))
+                *(
+                    z if at is None else z.select(at, k)
+                    for z, at in zip(batched, in_dims, strict=True)
+                )
             )
             for k in range(5)
         ]
@@ -120,13 +125,14 @@ def test_forward_mode_and_hessian() -> None:
         torch.testing.assert_close(p, q)
     point = x[0, 0]
     hessian = torch.func.hessian(lambda z: kan.rational(z, a, b).sum())(point)
-    expected = torch.autograd.functional.hessian(
+    expected = torch.autograd.functional.hessian(  # type: ignore[no-untyped-call]
         lambda z: kan.rational(z, a, b, implementation="torch").sum(), point
     )
     torch.testing.assert_close(hessian, expected)
     with torch.autograd.forward_ad.dual_level():
-        dual = torch.autograd.forward_ad.make_dual(point, torch.ones_like(point))
-        tangent = torch.autograd.forward_ad.unpack_dual(kan.rational(dual, a, b)).tangent
+        dual = torch.autograd.forward_ad.make_dual(point, torch.ones_like(point))  # type: ignore[no-untyped-call]
+        out = kan.rational(dual, a, b)
+        tangent = torch.autograd.forward_ad.unpack_dual(out).tangent  # type: ignore[no-untyped-call]
     slope = torch.func.grad(lambda z: kan.rational(z, a, b).sum())(point)
     torch.testing.assert_close(tangent, slope)
 
@@ -149,7 +155,8 @@ def test_compile_with_dynamic_batch() -> None:
 
     @torch.compile(fullgraph=True, backend=counter)
     def run(x: Tensor) -> Tensor:
-        return layer(x.sin()) * 2
+        out: Tensor = layer(x.sin()) * 2
+        return out
 
     for batch in (6, 7, 11, 30):
         x = torch.randn(batch, 3, 16, requires_grad=True)
@@ -253,7 +260,7 @@ def test_saved_tensors_may_not_be_changed() -> None:
     with torch.no_grad():
         a.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        out.sum().backward()
+        out.sum().backward()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("implementation", ["kernel", "torch"])
@@ -283,7 +290,9 @@ def test_refusals(implementation: Implementation) -> None:
 
 def test_refused_implementation_and_device() -> None:
     x, a, b = inputs()
-    with pytest.raises(ValueError, match="implementation: expected 'kernel' or 'torch', got 'fast'"):
+    with pytest.raises(
+        ValueError, match="implementation: expected 'kernel' or 'torch', got 'fast'"
+    ):
         kan.rational(x, a, b, implementation="fast")  # type: ignore[arg-type]
     with FakeTensorMode():
         there = [torch.empty(z.shape, device="xpu") for z in (x, a, b)]

@@ -134,7 +134,9 @@ def test_at_infinity(variant: Variant) -> None:
         ([1.0, 2.0], [1.0, 3.0], lambda s: 0.0),
         ([1.0, 2.0, 0.0, 0.0], [0.0, 0.0], lambda s: s * np.inf),
     ):
-        got = kan.rational(x, torch.tensor([a]), torch.cat([zeros, torch.tensor([b])], 1), variant=variant)
+        got = kan.rational(
+            x, torch.tensor([a]), torch.cat([zeros, torch.tensor([b])], 1), variant=variant
+        )
         assert got.tolist() == [limit(1.0 if v > 0 else -1.0) for v in x.tolist()]
 
 

@@ -36,12 +36,14 @@ class Rational(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, numerator, denominator = ctx.saved_tensors
         run: Callable[..., Gradients]
-        if _is_legacy_batch(gradient):  # is_grads_batched=True: torch slices what its dispatcher sees
+        if _is_legacy_batch(
+            gradient
+        ):  # is_grads_batched=True: torch slices what its dispatcher sees
             run = _ops.rational_backward
         elif not torch.is_grad_enabled() and is_plain(gradient, x, numerator):
             run = _kernel.backward
         else:  # Under create_graph, and in torch.func, the gradients may be differentiated again.
-            run = RationalBackward.apply  # type: ignore[assignment]
+            run = RationalBackward.apply
         return (*run(gradient, x, numerator, denominator, ctx.variant, ctx.dim), None, None)
 
     @staticmethod

@@ -98,11 +98,12 @@ class _Folded:
         if self.alone:
             return out
         channels = out.shape[self.dim] // self.batch
-        return out.unflatten(self.dim, (self.batch, channels)).movedim(self.dim, 0)
+        shape = (*out.shape[: self.dim], self.batch, channels, *out.shape[self.dim + 1 :])
+        return out.reshape(shape).movedim(self.dim, 0)
 
     def of_group(self, gradient: Tensor, table: Tensor, at: int | None) -> Tensor:
         """The gradient of a table: summed over the groups if these share it."""
-        gradient = gradient.unflatten(0, (self.batch, self.groups))
+        gradient = gradient.reshape(self.batch, self.groups, -1)
         rows = table.shape[1 if at == 0 else 0]
         return gradient if rows == self.groups else gradient.sum(1, keepdim=True)
 

@@ -39,6 +39,7 @@ def in_forward_mode() -> bool:
     """Whether a forward-mode derivative is being taken."""
     if forward_ad._current_level >= 0:
         return True
-    stack = torch._C._functorch.get_interpreter_stack()
+    # None where there is no transform, whatever its type says.
+    stack = torch._C._functorch.get_interpreter_stack() or []
     jvp = torch._C._functorch.TransformType.Jvp
-    return stack is not None and any(level.key() == jvp for level in stack)
+    return any(level.key() == jvp for level in stack)

@@ -34,13 +34,13 @@ rational: Callable[..., Tensor] = torch.ops.fourfold.rational.default
 rational_backward: Callable[..., Gradients] = torch.ops.fourfold.rational_backward.default
 
 
-@torch.library.register_fake("fourfold::rational")
+@torch.library.register_fake("fourfold::rational")  # type: ignore[untyped-decorator]
 def _(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> Tensor:
     check(x, numerator, denominator, variant, dim)
     return torch.empty_like(x)
 
 
-@torch.library.register_fake("fourfold::rational_backward")
+@torch.library.register_fake("fourfold::rational_backward")  # type: ignore[untyped-decorator]
 def _(
     gradient: Tensor, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
 ) -> Gradients:
@@ -70,11 +70,11 @@ torch.library.register_autograd("fourfold::rational", _first, setup_context=_kee
 torch.library.register_autograd("fourfold::rational_backward", _second, setup_context=_keep)
 
 
-@torch.library.register_vmap("fourfold::rational")
+@torch.library.register_vmap("fourfold::rational")  # type: ignore[untyped-decorator]
 def _(info: Any, in_dims: InDims, *inputs: Any) -> tuple[Tensor, int]:
     return batched_forward(rational, info.batch_size, in_dims, *inputs)
 
 
-@torch.library.register_vmap("fourfold::rational_backward")
+@torch.library.register_vmap("fourfold::rational_backward")  # type: ignore[untyped-decorator]
 def _(info: Any, in_dims: InDims, *inputs: Any) -> tuple[Gradients, tuple[int, int, int]]:
     return batched_backward(rational_backward, info.batch_size, in_dims, *inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -11,6 +12,8 @@ from fourfold.kan._twin import twin
 __all__ = ["second_derivatives"]
 
 Tensor = torch.Tensor
+# Typed as one that may return three things.
+_vjp: Callable[..., Any] = torch.func.vjp
 
 
 def second_derivatives(
@@ -19,11 +22,11 @@ def second_derivatives(
     """The gradients of (gradient, x, numerator, denominator), given those of the three results."""
 
     def first(gradient: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
-        pull: Callable[[Tensor], tuple[Tensor, ...]]
-        _, pull = torch.func.vjp(lambda *z: twin(*z, variant, dim), *given)
-        return pull(gradient)
+        pull = _vjp(lambda x, a, b: twin(x, a, b, variant, dim), *given)[1]
+        result: tuple[Tensor, ...] = pull(gradient)
+        return result
 
-    values, pull = torch.func.vjp(first, *inputs)
+    values, pull = _vjp(first, *inputs)
     filled = tuple(
         torch.zeros_like(value) if gradient is None else gradient
         for gradient, value in zip(gradients, values, strict=True)

@@ -22,7 +22,9 @@ def twin(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: i
     groups = max(a.shape[0], b.shape[0])
     a, b = a.expand(groups, -1), b.expand(groups, -1)
     dim = dim % x.dim()
-    grouped = x.to(compute).unflatten(dim, (groups, x.shape[dim] // groups))
+    grouped = x.to(compute).reshape(
+        *x.shape[:dim], groups, x.shape[dim] // groups, *x.shape[dim + 1 :]
+    )
     after = grouped.dim() - dim - 1
 
     def columns(table: Tensor) -> list[Tensor]:

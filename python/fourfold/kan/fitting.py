@@ -173,10 +173,11 @@ def fit_rational(
 @functools.cache
 def _shipped() -> dict[Any, RationalFit]:
     fits = {}
-    for entry in json.loads(_TABLES.read_text(encoding="utf-8")):
-        fit = RationalFit(
-            **{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
-        )
+    entries: list[dict[str, Any]] = json.loads(_TABLES.read_text(encoding="utf-8"))
+    for entry in entries:
+        for key in ("numerator", "denominator", "interval"):
+            entry[key] = tuple(entry[key])
+        fit = RationalFit(**entry)
         fits[fit.name, fit.degree, fit.interval, fit.variant, fit.asymptote] = fit
     return fits
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -88,7 +88,8 @@ class _PatchEmbedding(nn.Module):
         self.proj = nn.Conv2d(in_chans, dim, patch_size, patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x).flatten(2).transpose(1, 2)
+        patches: Tensor = self.proj(x)
+        return patches.flatten(2).transpose(1, 2)
 
 
 class KAT(nn.Module):
@@ -253,7 +254,7 @@ class KAT(nn.Module):
         """
         tensors = _tensors_of(vit.state_dict())
         sizes = _sizes_of(tensors)
-        heads = int(vit.blocks[0].attn.num_heads)  # type: ignore[union-attr,index,arg-type]
+        heads = int(vit.blocks[0].attn.num_heads)  # type: ignore[union-attr,index]
         model = cls(
             **sizes,
             num_heads=heads,
@@ -267,7 +268,8 @@ class KAT(nn.Module):
             if not isinstance(act, nn.GELU):
                 raise ValueError(f"vit: expected GELU in its blocks, got {type(act).__name__}")
             if keep_activations:
-                block.mlp.act1, block.mlp.act2 = nn.Identity(), nn.GELU(act.approximate)
+                mlp = cast(GRKANMLP, block.mlp)
+                mlp.act1, mlp.act2 = nn.Identity(), nn.GELU(act.approximate)
         acts = {k: v for k, v in model.state_dict().items() if ".mlp.act" in k}
         _load(model, {**tensors, **acts})
         first = next(vit.parameters())

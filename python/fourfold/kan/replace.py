@@ -59,11 +59,11 @@ def rationalize(
     ValueError
         The model has no such module, or one of them has parameters.
     """
-    replaced: dict[int, Rational] = {}
+    replaced: dict[nn.Module, Rational] = {}
     like = next((p for p in model.parameters() if p.is_floating_point()), None)
 
     def replacement(old: nn.Module) -> Rational:
-        if id(old) not in replaced:
+        if old not in replaced:
             fit = _fit_of(old, degree, interval, variant)
             new = Rational(
                 None,
@@ -75,19 +75,15 @@ def rationalize(
                 device=None if like is None else like.device,
                 dtype=None if like is None else like.dtype,
             )
-            replaced[id(old)] = new.train(old.training)
-        return replaced[id(old)]
+            replaced[old] = new.train(old.training)
+        return replaced[old]
 
     if isinstance(model, targets):
         return replacement(model)
     for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, targets):
-                setattr(parent, name, replacement(child))
-        # named_children names a module that a parent holds twice only once.
         for name, child in list(parent._modules.items()):
-            if id(child) in replaced:
-                parent._modules[name] = replaced[id(child)]
+            if isinstance(child, targets):
+                parent._modules[name] = replacement(child)
     if not replaced:
         names = ", ".join(kind.__name__ for kind in targets)
         raise ValueError(
