@@ -101,7 +101,11 @@ def layer(results: Results, turns: int) -> None:
         theirs = EfficientKAN(ours)
         torch._dynamo.reset()
         compiled = torch.compile(theirs, dynamic=False)
-        pairs = {"fourfold": ours, "efficient-kan": theirs, "compiled": compiled}
+        pairs: dict[str, Callable[[Any], Any]] = {
+            "fourfold": ours,
+            "efficient-kan": theirs,
+            "compiled": compiled,
+        }
         contestants = []
         want = _layer_gradients(ours, x, grad)
         for name, module in pairs.items():
@@ -160,12 +164,14 @@ class EfficientKAN(torch.nn.Module):
             left = (x - grid[:, : -(k + 1)]) / (grid[:, k:-1] - grid[:, : -(k + 1)])
             right = (grid[:, k + 1 :] - x) / (grid[:, k + 1 :] - grid[:, 1:-k])
             values = left * values[:, :, :-1] + right * values[:, :, 1:]
-        return values.contiguous()
+        result: torch.Tensor = values.contiguous()
+        return result
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         base = F.linear(F.silu(x), self.base_weight)
         spline = F.linear(self.bases(x).flatten(1), self.spline_weight.flatten(1))
-        return base + spline
+        total: torch.Tensor = base + spline
+        return total
 
 
 def _gradients(
@@ -182,11 +188,9 @@ def _forward_backward(
     return lambda: _gradients(function, basis, x, grad)
 
 
-def _layer_gradients(
-    module: Callable[[Any], Any], x: torch.Tensor, grad: torch.Tensor
-) -> list[torch.Tensor]:
+def _layer_gradients(module: Any, x: torch.Tensor, grad: torch.Tensor) -> list[torch.Tensor]:
     at = x.detach().requires_grad_()
-    parameters = list(getattr(module, "_orig_mod", module).parameters())  # type: ignore[attr-defined]
+    parameters = list(getattr(module, "_orig_mod", module).parameters())
     y = module(at)
     gradients = torch.autograd.grad(y, [at, *parameters], grad)
     # Both kinds of layers hold the same weights, in another order and layout.

@@ -154,14 +154,15 @@ def test_negated_views_are_taken_as_they_are() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, by torch
-def test_forward_mode_derivatives_are_refused_by_name() -> None:
-    layer = kan.KANLinear(4, 3).double()
-    x = torch.randn(6, 4, dtype=DOUBLE)
-    with pytest.raises((NotImplementedError, RuntimeError), match="jvp|forward"):
-        torch.func.jvp(layer, (x,), (x,))
-    layer.basis.implementation = "torch"
-    value, slope = torch.func.jvp(layer, (x,), (x,))
-    assert value.shape == slope.shape
+@pytest.mark.parametrize("name", ["bspline", "rbf", "chebyshev"])
+def test_forward_mode_derivatives(name: str) -> None:
+    layer = kan.KANLinear(4, 3, name).double()
+    x, direction = torch.randn(2, 6, 4, dtype=DOUBLE)
+    value, slope = torch.func.jvp(layer, (x,), (direction,))
+    torch.testing.assert_close(value, layer(x))
+    step = 1e-6
+    want = (layer(x + step * direction) - layer(x - step * direction)) / (2 * step)
+    torch.testing.assert_close(slope, want, rtol=1e-6, atol=1e-7)
 
 
 def test_refusals() -> None:

@@ -135,6 +135,11 @@ def test_the_library_recognises_its_own(name: str) -> None:
     best = symbolic.suggest(x, 2.5 * image - 1.0)[0]
     assert best.name == name
     assert best.r2 > 1 - 1e-8
+    at = torch.as_tensor(best.a * x + best.b)
+    again = best.c * symbolic.LIBRARY[name].torch(at).numpy() + best.d
+    np.testing.assert_allclose(again, 2.5 * image - 1.0, atol=1e-3)
+    if name in ("exp", "x^2", "x^3", "1/x", "sqrt", "log"):
+        assert 0.1 < abs(best.c) < 10
     # The torch and the sympy side are the same function.
     s = sympy.Symbol("s")
     values = sympy.lambdify(s, symbolic.LIBRARY[name].sympy(s))(a * x + b)

@@ -46,7 +46,8 @@ def family(x: Tensor, centre: Tensor, scale: Tensor, function: str) -> Tensor:
         return torch.exp(-square)
     envelope: Tensor = torch.exp(-0.5 * square)
     if function == "mexican_hat":
-        return envelope * (1 - square) * _MEXICAN_HAT
+        hat: Tensor = envelope * (1 - square) * _MEXICAN_HAT
+        return hat
     if function == "morlet":
         return torch.cos(5 * u) * envelope
     if function == "dog":
@@ -108,7 +109,8 @@ def _family_slopes(u: Tensor, function: str) -> Tensor:
         return -2 * u * torch.exp(-square)
     envelope: Tensor = torch.exp(-0.5 * square)
     if function == "mexican_hat":
-        return envelope * u * (square - 3) * _MEXICAN_HAT
+        slope_of_hat: Tensor = envelope * u * (square - 3) * _MEXICAN_HAT
+        return slope_of_hat
     if function == "morlet":
         return -(5 * torch.sin(5 * u) + u * torch.cos(5 * u)) * envelope
     return (square - 1) * envelope

@@ -17,6 +17,7 @@ from torch.autograd import forward_ad
 
 from fourfold.kan import _basis_formulas as formulas
 from fourfold.kan import _basis_kernel as kernel
+from fourfold.kan._eager import in_forward_mode
 
 __all__ = ["basis", "spline", "spline_linear"]
 
@@ -265,21 +266,27 @@ def _apply(function: Any) -> Any:
 
 
 def basis(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: int) -> Tensor:
-    """Compiled twin of `fourfold.kan._basis_formulas.basis`."""
+    """Compiled twin of `fourfold.kan._basis_formulas.basis`, and that itself in forward mode."""
+    if not torch.compiler.is_compiling() and in_forward_mode():
+        return formulas.basis(x, centre, scale, function, functions)
     call = _apply(_Basis) if _eager(x, centre, scale) else torch.ops.fourfold.kan_basis
     result: Tensor = call(x, centre, scale, function, functions)
     return result
 
 
 def spline(x: Tensor, knots: Tensor, table: Tensor, derivative: int = 0) -> Tensor:
-    """Compiled twin of `fourfold.kan._basis_formulas.spline`."""
+    """Compiled twin of `fourfold.kan._basis_formulas.spline`, and that itself in forward mode."""
+    if not torch.compiler.is_compiling() and in_forward_mode():
+        return formulas.spline(x, knots, table, derivative)
     call = _apply(_Spline) if _eager(x, knots, table) else torch.ops.fourfold.kan_spline
     result: Tensor = call(x, knots, table, derivative)
     return result
 
 
 def spline_linear(x: Tensor, weight: Tensor, knots: Tensor, table: Tensor) -> Tensor:
-    """Compiled twin of `fourfold.kan._basis_formulas.spline_linear`."""
+    """Compiled twin of `fourfold.kan._basis_formulas.spline_linear`, that itself in forward mode."""
+    if not torch.compiler.is_compiling() and in_forward_mode():
+        return formulas.spline_linear(x, weight, knots, table)
     plain = _eager(x, weight, knots, table)
     call = _apply(_SplineLinear) if plain else torch.ops.fourfold.kan_spline_linear
     result: Tensor = call(x, weight, knots, table)

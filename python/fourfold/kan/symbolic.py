@@ -74,6 +74,8 @@ _SHIFTS = np.linspace(-8.0, 8.0, 49)
 _POINTS = 200
 _STARTS = 3
 _LARGEST = 1e6
+_LARGEST_EXPONENT = 300.0
+_POWERS = {"x^2": 2, "x^3": 3, "x^4": 4, "1/x": -1}
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,27 @@ def fit_function(name: str, x: Float64, y: Float64) -> SymbolicFit:
 
 
 def _in_standard_form(fit: SymbolicFit) -> SymbolicFit:
-    """A sine's slope is positive and its phase between -pi/2 and pi/2: all others say the same."""
-    if fit.name != "sin":
-        return fit
-    a, b, c = (fit.a, fit.b, fit.c) if fit.a >= 0 else (-fit.a, -fit.b, -fit.c)
-    turns = round(b / np.pi)
-    return SymbolicFit("sin", a, b - turns * np.pi, c * (-1) ** turns, fit.d, fit.r2)
+    """One of the (a, b, c, d) that mean the same: numbers near 1, from which training goes on well.
+
+    ``c exp(a x + b)`` has b = 0, powers, roots and logarithms have a = 1 or -1, and a sine's slope is
+    positive and its phase between -pi/2 and pi/2.
+    """
+    name, a, b, c, d = fit.name, fit.a, fit.b, fit.c, fit.d
+    size = abs(a)
+    if name == "exp" and abs(b) < _LARGEST_EXPONENT:
+        b, c = 0.0, c * float(np.exp(b))
+    elif name in _POWERS and size > 0:
+        c *= a ** _POWERS[name]
+        a, b = 1.0, b / a
+    elif name in ("sqrt", "log") and size > 0:
+        a, b = a / size, b / size
+        c, d = (c * size**0.5, d) if name == "sqrt" else (c, d + c * float(np.log(size)))
+    elif name == "sin":
+        if a < 0:
+            a, b, c = -a, -b, -c
+        turns = round(b / np.pi)
+        b, c = b - turns * np.pi, c * (-1) ** turns
+    return SymbolicFit(name, a, b, c, d, fit.r2)
 
 
 def suggest(

@@ -6,6 +6,7 @@ import gzip
 import io
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,7 @@ def _selection(context: Context, section: Section, data: Data, name: str) -> Non
     features = data[0].shape[1]
     network = nn.Sequential(kan.SelectableKANLinear(features, 32), kan.SelectableKANLinear(32, 10))
     epochs = 2 if name == "MNIST" else (4 if context.effort == "quick" else 12)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     pictures = []
     for stage, keep in (("full", 4), ("two of four", 2), ("one of four", 1)):
         context.say(f"S-KAN, {stage}")
@@ -100,9 +101,9 @@ def _selection(context: Context, section: Section, data: Data, name: str) -> Non
         buffer = io.BytesIO()
         kan.plot.selection(network).savefig(buffer, format="png", facecolor="white")
         pictures.append(buffer.getvalue())
-    before = network(data[2][:200])
+    before = network(data[2][:200]).detach()
     kan.prune(network)
-    change = float((network(data[2][:200]) - before).abs().max())
+    change = float((network(data[2][:200]).detach() - before).abs().max())
     count = sum(p.numel() for p in network.parameters())
     rows.append(("pruned", f"{_accuracy(network, data):.2f} %", f"{count:,}"))
     section.tables.append(Table(f"S-KAN on {name}", ("stage", "accuracy", "parameters"), rows))
@@ -125,11 +126,15 @@ def _network(kind: str, features: int) -> nn.Module:
 
 def _train(network: nn.Module, data: Data, epochs: int) -> None:
     images, labels = data[:2]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4)
+    # The scores of S-KAN decide between bases: they have to move faster than the weights.
+    groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "lr": 5e-2, "weight_decay": 0.0}]
+    for name, parameter in network.named_parameters():
+        groups[name.endswith("scores")]["params"].append(parameter)
+    optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=2e-3, weight_decay=1e-4)
     steps = epochs * -(-len(images) // _BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(epochs):
-        for batch in torch.randperm(len(images)).split(_BATCH):
+        for batch in torch.randperm(len(images)).split(_BATCH):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
             loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
             loss.backward()  # type: ignore[no-untyped-call]

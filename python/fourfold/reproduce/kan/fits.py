@@ -45,7 +45,7 @@ def run(context: Context) -> Section:
                 )
             )
     x = torch.linspace(-20, 20, 2001, dtype=torch.float64)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for panel, name in zip(panels, _REACHABLE, strict=True):
         function = getattr(torch.nn.functional, name)
         fit = kan.fit_rational(name)

@@ -25,8 +25,9 @@ __all__ = ["run"]
 
 Tensor = torch.Tensor
 
-# Grid -> (required test RMSE, published one).
-_GRIDS = {3: (1.5e-2, 1.53e-2), 10: (4e-4, 3.29e-4), 20: (5e-5, 4.04e-5)}
+# Grid -> (required test RMSE, published one). Least squares by cubic splines on three even intervals leave 1.50e-2, and a
+# test set of 1000 points varies by 5 %: so no better than published can be required there.
+_GRIDS = {3: (1.53e-2, 1.53e-2), 10: (4e-4, 3.29e-4), 20: (5e-5, 4.04e-5)}
 _STEPS = {"quick": 25, "default": 200, "full": 200}
 _SEEDS = {"quick": 1, "default": 3, "full": 5}
 _BEGINNINGS = 8
@@ -136,7 +137,9 @@ def _symbols(section: Section, network: kan.KAN, x: Tensor, test: Tensor) -> Non
         at_least("R² of the formula on the test points", 1 - rest, 0.9999, f"1 − {number(rest)}"),
     )
     names = {(0, 0, 0): "x →", (0, 1, 0): "y →", (1, 0, 0): "→ f"}
-    rows = [(names[edge], fit.name, f"1 − {number(1 - fit.r2)}") for edge, fit in fits.items()]
+    rows: list[tuple[str, ...]] = [
+        (names[edge], fit.name, f"1 − {number(1 - fit.r2)}") for edge, fit in fits.items()
+    ]
     section.tables.append(
         Table(f"What was recognised: {rounded}", ("edge", "function", "R² of the edge's fit"), rows)
     )

@@ -47,6 +47,8 @@ def run(context: Context) -> Section:
         )
     panel.axhspan(0.5, 2, color="#7F7F7F", alpha=0.12, linewidth=0)
     panel.set_yscale("log")
+    panel.set_yticks([0.5, 1, 2], ["0.5", "1", "2"])
+    panel.minorticks_off()
     panel.set_xlabel("block")
     panel.set_ylabel("E[y²]")
     panel.set_xticks(range(0, _BLOCKS + 1, 2))
