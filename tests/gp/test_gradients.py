@@ -81,6 +81,28 @@ def test_gradcheck_of_everything_else() -> None:
     )
 
 
+def test_large_factors_have_the_gradients_of_small_ones() -> None:
+    rng = np.random.default_rng(9)
+    arrays = [spd(rng, 2, 3), spd(rng, 2, 140), spd(rng, 2, 2)]
+    y = torch.from_numpy(rng.standard_normal((2, 840)))
+    for noise in (None, 0.3):
+        inputs = leaves(arrays)
+        quad, logdet = gp.Kronecker(inputs).inv_quad_logdet(y, noise)
+        torch.autograd.backward(quad.sum() + logdet.sum())
+        for b in range(2):
+            dense_inputs = leaves([a[b] for a in arrays])
+            dense = torch.kron(torch.kron(dense_inputs[0], dense_inputs[1]), dense_inputs[2])
+            dense = dense + (noise or 0.0) * torch.eye(840, dtype=torch.float64)
+            lower = torch.linalg.cholesky(dense)
+            z = torch.linalg.solve_triangular(lower, y[b][:, None], upper=False)
+            total = z.square().sum() + 2 * lower.diagonal().log().sum()
+            torch.autograd.backward(total)
+            for one, other in zip(inputs, dense_inputs, strict=True):
+                assert one.grad is not None
+                assert other.grad is not None
+                torch.testing.assert_close(one.grad[b], other.grad, rtol=1e-7, atol=1e-8)
+
+
 def test_masked_gradients() -> None:
     rng = np.random.default_rng(3)
     tensors = leaves([spd(rng, 3), spd(rng, 4), rng.standard_normal(12), 0.4])

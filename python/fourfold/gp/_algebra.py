@@ -68,8 +68,10 @@ def check_factors(factors: Sequence[Tensor]) -> None:
             )
 
 
-def check_data(y: Tensor) -> None:
+def check_data(y: Tensor, factors: Sequence[Tensor] = ()) -> None:
     """Refuse data that is not finite."""
+    if _kernel.is_large(factors) and math.isfinite(float(y.sum())):
+        return
     if not _kernel.all_finite(y):
         bad = int((~torch.isfinite(y)).sum())
         raise ValueError(
@@ -174,23 +176,30 @@ def expanded(dec: Decomposition, batch: int) -> Decomposition:
     return Decomposition([v.expand(batch, -1).contiguous() for v in dec.values], dec.matrices)
 
 
-def reduce_data(dec: Decomposition, noise: Tensor | None, y: Tensor) -> tuple[Tensor, Tensor]:
-    """X = (V y)/D or B = L^-1 y, and the quadratic forms, float64 (batch, count)."""
+def reduce_data(
+    dec: Decomposition, noise: Tensor | None, y: Tensor, *, quad: bool = True
+) -> tuple[Tensor, Tensor]:
+    """X = (V y)/D or B = L^-1 y, and the quadratic forms, float64 (batch, count), if wanted."""
     if noise is None:
-        x = _kernel.scale_rows(y.new_ones(y.shape[:2]), y)
-        _kernel.triangular_solves_(dec.matrices, x)
-        return x, _kernel.row_dots(x, x)
+        x = _kernel.triangular_solves(dec.matrices, y)
+        return x, _dots(dec, x, x) if quad else x.new_empty(0)
     x = _kernel.mode_products(dec.matrices, y)
     return x, _kernel.spectral_divide_(dec.values, noise, x)
+
+
+def _dots(dec: Decomposition, x: Tensor, z: Tensor) -> Tensor:
+    """Sums of x*z over the last axis, float64."""
+    if _kernel.is_large(dec.matrices):
+        sums: Tensor = torch.linalg.vecdot(x, z)
+        return sums.double()
+    return _kernel.row_dots(x, z)
 
 
 def restore_data(dec: Decomposition, x: Tensor) -> Tensor:
     """V'X or L^-T B: the solution."""
     if dec.values:
         return _kernel.mode_products(dec.matrices, x, transposed=True)
-    x = _kernel.scale_rows(x.new_ones(x.shape[:2]), x)
-    _kernel.triangular_solves_(dec.matrices, x, transposed=True)
-    return x
+    return _kernel.triangular_solves(dec.matrices, x, transposed=True)
 
 
 def logdet_of(dec: Decomposition, noise: Tensor | None, batch: int) -> Tensor:
@@ -225,7 +234,7 @@ def inv_quad_logdet(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Sequence[bool]
 ) -> tuple[Tensor, Tensor, Decomposition, Tensor]:
     """``quad`` (batch, count), ``logdet`` (batch,), both of y's dtype, and what the gradient needs."""
-    check_data(y)
+    check_data(y, factors)
     batch = y.shape[0]
     dec = expanded(decompose(factors, toeplitz, noise=noise is not None), batch)
     logdet = logdet_of(dec, noise, batch)
@@ -249,12 +258,15 @@ def inv_quad_logdet_backward(
     grad_y = None
     if wants_y:
         grad_y = restore_data(dec, x)
-        _kernel.scale_rows(2 * grad_quad, grad_y, grad_y)
+        if _kernel.is_large(dec.matrices):
+            grad_y.mul_(2 * grad_quad.unsqueeze(-1))
+        else:
+            _kernel.scale_rows(2 * grad_quad, grad_y, grad_y)
     grad_noise = None
     traces: list[Tensor] = []
     if noise is not None:
         _, inverse, _, traces = _kernel.spectral_sums(dec.values, noise, traces=True)
-        norms = _kernel.row_dots(x, x)
+        norms = _dots(dec, x, x)
         grad_noise = grad_logdet * inverse - (grad_quad * norms).sum(-1)
         grad_noise = grad_noise.to(x.dtype)
     gradients: list[Tensor | None] = []
@@ -276,12 +288,12 @@ def solve(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Sequence[bool]
 ) -> tuple[Tensor, Decomposition, Tensor]:
     """``(K + s)^-1 y`` and what the gradient needs."""
-    check_data(y)
+    check_data(y, factors)
     batch = y.shape[0]
     dec = expanded(decompose(factors, toeplitz, noise=noise is not None), batch)
     if noise is not None:
         logdet_of(dec, noise, batch)  # for its check
-    x, _ = reduce_data(dec, noise, y)
+    x, _ = reduce_data(dec, noise, y, quad=False)
     return restore_data(dec, x), dec, x
 
 
@@ -293,7 +305,7 @@ def solve_backward(
     wanted: Sequence[bool],
 ) -> tuple[list[Tensor | None], Tensor | None, Tensor]:
     """Gradients of the factors (None where not wanted), of the noise and of y."""
-    z, _ = reduce_data(dec, noise, grad.contiguous())
+    z, _ = reduce_data(dec, noise, grad.contiguous(), quad=False)
     ones = x.new_ones(x.shape[:2])
     gradients: list[Tensor | None] = []
     for k, want in enumerate(wanted):
@@ -302,5 +314,5 @@ def solve_backward(
             continue
         gram = _kernel.mode_gram(dec.sizes, k, z, x, dec.values, ones)
         gradients.append(_factor_gradient(dec, k, -(gram + gram.mT) / 2))
-    grad_noise = None if noise is None else -_kernel.row_dots(z, x).sum(-1).to(x.dtype)
+    grad_noise = None if noise is None else -_dots(dec, z, x).sum(-1).to(x.dtype)
     return gradients, grad_noise, restore_data(dec, z)

@@ -7,6 +7,7 @@ sizes of the modes, in C order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "all_finite",
     "asymmetry",
     "durbin",
+    "is_large",
     "mode_gram",
     "mode_products",
     "row_dots",
@@ -28,11 +30,14 @@ __all__ = [
     "small_eigh",
     "spectral_divide_",
     "spectral_sums",
-    "triangular_solves_",
+    "triangular_solves",
 ]
 
-SMALL = 512
-"""Up to this size our own eigensolver is the faster one for kernel matrices."""
+SMALL = 128
+"""Systems with a factor larger than this go through torch's BLAS and LAPACK altogether.
+
+Our own threads and those of torch would wait for each other's cores if they took turns.
+"""
 
 
 def _function(name: str, dtype: torch.dtype) -> Callable[..., Any]:
@@ -58,6 +63,8 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
 
     ``matrices[k]`` has the shape (batch or 1, rows, columns) and any strides.
     """
+    if is_large(matrices):
+        return _large_products([m.mT for m in matrices] if transposed else matrices, x)
     batch, count, total = x.shape
     dtype = x.dtype
     modes = []
@@ -89,10 +96,68 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
     return out
 
 
-def triangular_solves_(lower: Sequence[Tensor], x: Tensor, *, transposed: bool = False) -> None:
-    """``x <- (L_1 (x) ... (x) L_d)^-1 x``, or with ``L_k'``; ``lower[k]`` is (batch or 1, n_k, n_k)."""
+def is_large(matrices: Sequence[Tensor]) -> bool:
+    """Whether these go through torch's BLAS and LAPACK."""
+    return any(max(m.shape[-2:]) > SMALL for m in matrices)
+
+
+def _large_products(matrices: Sequence[Tensor], x: Tensor) -> Tensor:
+    batch, count, total = x.shape
+    out = []
+    for b in range(batch):
+        y = x[b]
+        before, after = count, total
+        for matrix in matrices:
+            m = matrix[b if matrix.shape[0] > 1 else 0]
+            rows, columns = m.shape
+            after //= columns
+            if after == 1:
+                y = y.reshape(before, columns) @ m.mT
+            elif before == 1:
+                y = m @ y.reshape(columns, after)
+            else:
+                y = torch.matmul(m, y.reshape(before, columns, after))
+            before *= rows
+        out.append(y.reshape(count, math.prod(m.shape[-2] for m in matrices)))
+    return out[0].unsqueeze(0) if batch == 1 else torch.stack(out)
+
+
+def _large_gram(
+    sizes: Sequence[int], mode: int, x: Tensor, z: Tensor, values: Sequence[Tensor], weight: Tensor
+) -> Tensor:
+    batch, count, _ = x.shape
+    n = sizes[mode]
+    before, after = math.prod(sizes[:mode]), math.prod(sizes[mode + 1 :])
+    out = []
+    for b in range(batch):
+        scaled = (z[b] * weight[b].unsqueeze(-1)).reshape(count, before, n, after)
+        if values:
+            lead, trail = z.new_ones(1), z.new_ones(1)
+            for k, v in enumerate(values):
+                if k < mode:
+                    lead = (lead.unsqueeze(-1) * v[b]).flatten()
+                elif k > mode:
+                    trail = (trail.unsqueeze(-1) * v[b]).flatten()
+            scaled = scaled * trail * lead[:, None, None]
+        first = x[b].reshape(count * before, n, after)
+        scaled = scaled.reshape(count * before, n, after)
+        if after == 1:
+            out.append(first.squeeze(-1).mT @ scaled.squeeze(-1))
+        else:
+            total = x.new_zeros(n, n)
+            for one, other in zip(first, scaled, strict=True):
+                total.addmm_(one, other.mT)
+            out.append(total)
+    return torch.stack(out)
+
+
+def triangular_solves(lower: Sequence[Tensor], x: Tensor, *, transposed: bool = False) -> Tensor:
+    """``(L_1 (x) ... (x) L_d)^-1 x``, or with ``L_k'``; ``lower[k]`` is (batch or 1, n_k, n_k)."""
+    if x.numel() > 0 and is_large(lower):
+        return _large_solves(lower, x, transposed)
     batch, count, _ = x.shape
     full = [m.expand(batch, -1, -1).contiguous() for m in lower]
+    x = scale_rows(x.new_ones(batch, count), x)
     if x.numel() > 0:
         _function("triangular_solves", x.dtype)(
             batch,
@@ -103,6 +168,34 @@ def triangular_solves_(lower: Sequence[Tensor], x: Tensor, *, transposed: bool =
             _address("x", x, x.dtype),
             get_num_threads(),
         )
+    return x
+
+
+def _large_solves(lower: Sequence[Tensor], x: Tensor, transposed: bool) -> Tensor:
+    batch, count, total = x.shape
+    out = []
+    for b in range(batch):
+        y = x[b]
+        before, after = count, total
+        for matrices in lower:
+            m = matrices[b if matrices.shape[0] > 1 else 0]
+            n = m.shape[-1]
+            after //= n
+            # X L' = Y on rows, L X = Y on columns; with L' for L if transposed.
+            if after == 1:
+                y = torch.linalg.solve_triangular(
+                    m if transposed else m.mT,
+                    y.reshape(before, n),
+                    upper=not transposed,
+                    left=False,
+                )
+            else:
+                y = torch.linalg.solve_triangular(
+                    m.mT if transposed else m, y.reshape(before, n, after), upper=transposed
+                )
+            before *= n
+        out.append(y.reshape(1, count, total))
+    return out[0] if batch == 1 else torch.cat(out)
 
 
 def spectral_divide_(values: Sequence[Tensor], noise: Tensor, x: Tensor) -> Tensor:
@@ -160,6 +253,8 @@ def mode_gram(
 
     ``values`` empty: without the diagonal. ``weight`` is (batch, count).
     """
+    if max(sizes) > SMALL:
+        return _large_gram(sizes, mode, x, z, values, weight)
     batch, count, _ = x.shape
     n = sizes[mode]
     gram = x.new_zeros(batch, n, n)

@@ -791,11 +791,11 @@ class _System:
             x = _operators.solve(self._factors(), self.noise, data, self._toeplitz())
         else:
             data = data.detach().resolve_neg()
-            _algebra.check_data(data)
+            _algebra.check_data(data, dec.matrices)
             noise = None if self.noise is None else self.noise.detach().resolve_neg().contiguous()
             if noise is not None:
                 _algebra.logdet_of(dec, noise, self.split.batch)
-            x = _algebra.restore_data(dec, _algebra.reduce_data(dec, noise, data)[0])
+            x = _algebra.restore_data(dec, _algebra.reduce_data(dec, noise, data, quad=False)[0])
         x = self.split.restore(x)
         return x * self._scale() if self.scales else x
 
@@ -813,7 +813,7 @@ class _System:
             )
         else:
             data = data.detach().resolve_neg()
-            _algebra.check_data(data)
+            _algebra.check_data(data, dec.matrices)
             noise = None if self.noise is None else self.noise.detach().resolve_neg().contiguous()
             logdet = _algebra.logdet_of(dec, noise, split.batch).to(y.dtype)
             quad = _algebra.reduce_data(dec, noise, data)[1].to(y.dtype)
