@@ -55,7 +55,11 @@ class Race:
 
 
 def race(
-    contestants: Sequence[Contestant], *, turns: int, seconds: float = 0.02, threads: int | None = None
+    contestants: Sequence[Contestant],
+    *,
+    turns: int,
+    seconds: float = 0.02,
+    threads: int | None = None,
 ) -> Race:
     """Time the contestants in turns; each turn repeats a contestant for at least `seconds`.
 
