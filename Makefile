@@ -47,7 +47,8 @@ lint: $(VENV)/.dev $(VENV)/.built
 	$(VENV_PYTHON) -m mypy
 
 bench: $(VENV)/.bench $(VENV)/.built
-	for file in benchmarks/nlse.py benchmarks/threads.py; do $(VENV_PYTHON) "$$file" || exit 1; done
+	for name in nlse nlse_analysis nlse_gradients threads pc_codec kan kan_bases gp; do \
+		$(VENV_PYTHON) "benchmarks/$$name.py" || exit 1; done
 
 # C++ only; what is Python is live in an editable installation.
 build: $(VENV)/.built
