@@ -77,7 +77,7 @@ def _cost(results: Results, rng: np.random.Generator, quick: bool) -> None:
                 weights = torch.ones_like(psi)
 
                 def backward(psi: torch.Tensor = psi, weights: torch.Tensor = weights) -> None:
-                    psi.backward(weights, retain_graph=True)
+                    psi.backward(weights, retain_graph=True)  # type: ignore[no-untyped-call]
 
                 def plain(psi0: torch.Tensor = psi0, run: Any = run) -> None:
                     with torch.no_grad():
@@ -152,7 +152,8 @@ def _check(
     start = psi0.clone().requires_grad_()
 
     def value(psi: torch.Tensor) -> torch.Tensor:
-        return (run(psi)[-1].abs().double() ** 4).mean()
+        mean: torch.Tensor = (run(psi)[-1].abs().double() ** 4).mean()
+        return mean
 
     (gradient,) = torch.autograd.grad(value(start), start)
     along = float((gradient.conj() * direction).real.double().sum())
@@ -187,7 +188,7 @@ def _peak(mode: str, steps: str) -> float:
     psi0 = torch.from_numpy(nlse.soliton(grid)).requires_grad_()
     fourfold.set_num_threads(1)
     small = torch.ones(4, requires_grad=True)
-    (small**2).sum().backward()  # what torch allocates once
+    (small**2).sum().backward()  # type: ignore[no-untyped-call]  # what torch allocates once
     sol = nlse.solve(
         nlse.Problem(grid),
         psi0,

@@ -131,7 +131,8 @@ def test_many_adaptive_steps() -> None:
 
     def value(start: Tensor) -> Tensor:
         psi = nlse.solve(nlse.Problem(grid), start, times, method="rkn4_6b", rtol=1e-7).psi
-        return (psi[-1, 20:40].abs() ** 4).sum() + psi[1].real.sum()
+        found: Tensor = (psi[-1, 20:40].abs() ** 4).sum() + psi[1].real.sum()
+        return found
 
     (gradient,) = torch.autograd.grad(value(psi0), psi0)
     h = 1e-5

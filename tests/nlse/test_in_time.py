@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -370,7 +370,11 @@ def test_problem_refuses(arguments: dict[str, Any], error: type[Exception], mess
             ValueError,
             "given from t = 0 to 0.9, but the run goes from 0 to 1",
         ),
-        (nlse.Modulated(X, lambda t: "a"), TypeError, "a factor must return a real number"),
+        (
+            nlse.Modulated(X, cast(Any, lambda t: "a")),
+            TypeError,
+            "a factor must return a real number",
+        ),
         (nlse.Modulated(X, lambda t: np.nan), ValueError, "a factor must be finite"),
     ],
 )

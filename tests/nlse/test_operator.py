@@ -134,10 +134,10 @@ def test_refusals() -> None:
         nlse.propagate(PSI0.real, T, omega=OMEGA, step=0.1)
     psi0, omega, g, v = leaves()
     with pytest.raises(NotImplementedError, match=r"rk4ip.*has no gradients"):
-        run(psi0, omega, g, v, method="rk4ip")[-1].abs().sum().backward()
+        run(psi0, omega, g, v, method="rk4ip")[-1].abs().sum().backward()  # type: ignore[no-untyped-call]
     (first,) = torch.autograd.grad(value(psi0, omega, g, v), v, create_graph=True)
     with pytest.raises(NotImplementedError, match="no second derivatives"):
-        first.sum().backward()
+        first.sum().backward()  # type: ignore[no-untyped-call]
     with pytest.raises(TypeError, match="propagate does"):
         vmap(lambda p: nlse.solve(nlse.Problem(GRID), p, [0.0, 0.1]).psi)(PSI0)
     with pytest.raises(TypeError, match="propagate takes tensors"):

@@ -33,7 +33,9 @@ def solve_with_gradients(
     first_steps: list[Float64] = []
     plain = begin(plan, field, None, progress, first_steps)
     run = _Run(plan, plain.psi, first_steps, tuple(leaves))
-    psi = _Solve.apply(run, *(leaf.tensor for leaf in leaves.values()))
+    psi: torch.Tensor = _Solve.apply(  # type: ignore[no-untyped-call]
+        run, *(leaf.tensor for leaf in leaves.values())
+    )
     run.psi = None
     return Solution(plan.problem, plain.t, plain.stats, psi=psi)
 
@@ -52,7 +54,7 @@ class _Run:
 
 class _Solve(torch.autograd.Function):
     @staticmethod
-    def forward(run: _Run, *leaves: torch.Tensor) -> Any:  # type: ignore[override]
+    def forward(run: _Run, *leaves: torch.Tensor) -> Any:
         return run.psi
 
     @staticmethod
@@ -63,7 +65,7 @@ class _Solve(torch.autograd.Function):
         ctx.save_for_backward(output)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
         run: _Run = ctx.run
         (psi,) = ctx.saved_tensors
@@ -112,7 +114,7 @@ def _of_leaf(plan: Plan, name: str, sums: Mapping[str, Float64]) -> Float64:
     if kind == ".profile":
         tail = 0 if part == "nonlinearity" else 1
         rows = sums[f"{part}_rows"]
-        return np.take(rows, term, axis=rows.ndim - tail - 1)
+        return np.asarray(np.take(rows, term, axis=rows.ndim - tail - 1))
     factors = series.factors
     begin_at = sum(len(factor.knots) for factor in factors[:term])
     pieces = slice(begin_at, begin_at + len(factors[term].knots))
@@ -123,7 +125,7 @@ def _of_leaf(plan: Plan, name: str, sums: Mapping[str, Float64]) -> Float64:
     total = sums[f"{part}_coefficients"].sum(axis=tuple(range(len(plan.batch_shape))))
     weights = np.einsum("pq,pqm->m", total[pieces], factors[term].basis())
     samples = factors[term].samples
-    return weights.reshape(samples.tensor.shape) if samples is not None else weights
+    return np.asarray(weights if samples is None else weights.reshape(samples.tensor.shape))
 
 
 def reduced(gradient: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:

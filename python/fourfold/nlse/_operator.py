@@ -83,7 +83,7 @@ def propagate(
     g = nonlinearity
     if not isinstance(g, torch.Tensor):
         g = torch.tensor(g, dtype=torch.float64)
-    op = torch.ops.fourfold.nlse_propagate
+    op: Any = torch.ops.fourfold.nlse_propagate
     if (
         not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is not None
@@ -95,7 +95,7 @@ def propagate(
     return psi
 
 
-@torch.library.custom_op(  # type: ignore[untyped-decorator]
+@torch.library.custom_op(
     "fourfold::nlse_propagate",
     mutates_args=(),
     device_types="cpu",
@@ -109,7 +109,7 @@ def _propagate(psi0: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     return solution.psi, torch.from_numpy(steps)
 
 
-@torch.library.custom_op(  # type: ignore[untyped-decorator]
+@torch.library.custom_op(
     "fourfold::nlse_propagate_backward",
     mutates_args=(),
     device_types="cpu",
@@ -119,10 +119,11 @@ def _propagate(psi0: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
 def _propagate_backward(
     gradient: Tensor, psi: Tensor, steps: Tensor, t: Tensor, *rest: Any
 ) -> tuple[Tensor, ...]:
-    *rest, wanted = rest
-    method, coefficients = rest[4], rest[:4]
+    given, wanted = rest[:-1], rest[-1]
+    method, coefficients = given[4], given[:4]
     check_differentiable(method)
-    plan, _, tolerance = _plan(psi[0], t, *rest, keep_loss=wanted[4])
+    keep: dict[str, Any] = {"keep_loss": wanted[4]}
+    plan, _, tolerance = _plan(psi[0], t, *given, **keep)
     names = [name for name, needed in zip(_NAMES, wanted[1:], strict=True) if needed]
     cotangent, sums = differentiate(
         plan,
@@ -201,13 +202,13 @@ def _array(tensor: Tensor) -> npt.NDArray[Any]:
     return array
 
 
-@_propagate.register_fake  # type: ignore[untyped-decorator]
+@_propagate.register_fake
 def _(psi0: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     psi = psi0.new_empty((t.shape[0], *psi0.shape))
     return psi, psi0.new_empty((t.shape[0] - 1, *psi0.shape[:-1]), dtype=torch.float64)
 
 
-@_propagate_backward.register_fake  # type: ignore[untyped-decorator]
+@_propagate_backward.register_fake
 def _(gradient: Tensor, psi: Tensor, steps: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     wanted = rest[-1]
     likes = (psi.new_empty(psi.shape[1:]), *rest[:4])
@@ -227,7 +228,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tens
     ctx.options = inputs[6:]
 
 
-def _backward(ctx: Any, gradient: Tensor, _: Tensor, op: Any = None) -> tuple[Any, ...]:
+def _backward(ctx: Any, gradient: Tensor, _: Tensor, *, op: Any = None) -> tuple[Any, ...]:
     psi, steps, t, *coefficients = ctx.saved_tensors
     needed = ctx.needs_input_grad
     wanted = [needed[0], *needed[2:6]]

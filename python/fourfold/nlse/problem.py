@@ -79,7 +79,7 @@ class Problem:
         self,
         grid: Grid,
         *,
-        dispersion: Mapping[int, float] | ArrayLike | None = None,
+        dispersion: Mapping[int, Any] | ArrayLike | None = None,
         nonlinearity: float | ArrayLike | Callable[[float], float] | Modulated = 1.0,
         potential: Medium | None = None,
         loss: Medium | None = None,
