@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kan/bases.hpp"
-#include "kan/lanes.hpp"
+#include "support/lanes.hpp"
 #include "support/sincos.hpp"
 
 namespace fourfold::FOURFOLD_LEVEL {

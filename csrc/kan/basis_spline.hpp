@@ -4,7 +4,7 @@
 #include <type_traits>
 
 #include "kan/bases.hpp"
-#include "kan/lanes.hpp"
+#include "support/lanes.hpp"
 
 namespace fourfold::FOURFOLD_LEVEL {
 namespace {
