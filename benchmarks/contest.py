@@ -54,12 +54,14 @@ class Race:
         return statistics.median(a / b for a, b in pairs)
 
 
-def race(contestants: Sequence[Contestant], *, turns: int, seconds: float = 0.02) -> Race:
+def race(
+    contestants: Sequence[Contestant], *, turns: int, seconds: float = 0.02, threads: int = 1
+) -> Race:
     """Time the contestants in turns; each turn repeats a contestant for at least `seconds`.
 
-    BLAS libraries get one thread.
+    BLAS libraries and torch get `threads` threads.
     """
-    with threadpool_limits(1):
+    with threadpool_limits(threads):
         repeats = {}
         for one in contestants:
             one.run()  # warm: plans, pools, page faults

@@ -90,6 +90,14 @@ bool eigh(const std::vector<std::tuple<Index, Index, Address, Address, Address>>
     return gp::eigh(list, threads);
 }
 
+std::tuple<Index, double, double> durbin(Index n, Address column, Address predictor, Address work) {
+    const GilReleased released;
+    double logdet = 0, last = 0;
+    const Index row =
+        gp::durbin_kernel()(n, at<const double>(column), at<double>(predictor), &logdet, &last, at<double>(work));
+    return {row, logdet, last};
+}
+
 template <class T>
 std::pair<double, double> asymmetry(Index batch, Index n, Address a, int threads) {
     const GilReleased released;
@@ -135,4 +143,5 @@ void register_gp(py::module_& module) {
     register_algebra<float>(module, "float32");
     register_algebra<double>(module, "float64");
     module.def("eigh_float64", eigh);
+    module.def("durbin_float64", durbin);
 }

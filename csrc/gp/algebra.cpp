@@ -21,6 +21,7 @@
     extern const AlgebraKernels<float> algebra_float;   \
     extern const AlgebraKernels<double> algebra_double; \
     extern const EighKernel eigh_double;                \
+    extern const DurbinKernel durbin_double;            \
     }
 
 namespace fourfold::gp {
@@ -45,6 +46,7 @@ const AlgebraKernels<double>& algebra_kernels<double>() {
     FOURFOLD_GP_CHOOSE(algebra_double);
 }
 EighKernel eigh_kernel() { FOURFOLD_GP_CHOOSE(eigh_double); }
+DurbinKernel durbin_kernel() { FOURFOLD_GP_CHOOSE(durbin_double); }
 
 namespace {
 
@@ -56,6 +58,9 @@ constexpr Index kGrain = 100000;
 constexpr Index kManyItems = 4;
 
 Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
+
+// One thread for what is not worth waking another.
+int worth(double multiplications, int threads) { return multiplications < 3.0 * kGrain ? 1 : threads; }
 
 // Calls work(item) for every item, across threads if there are many, else one after the other so that each may use
 // all threads.
@@ -121,6 +126,12 @@ std::vector<T> outer(int d, const Index* sizes, const T* const* values, Index it
     return product;
 }
 
+Index points(int d, const Index* sizes) {
+    Index product = 1;
+    for (int k = 0; k < d; ++k) product *= sizes[k];
+    return product;
+}
+
 Index rows_per_item(Index n) { return std::max<Index>(1, ceil_div(16384, std::max<Index>(1, n))); }
 
 // Entries of the largest result before the last one.
@@ -147,6 +158,9 @@ void mode_products(Index batch, Index count, int d, const Mode<T>* modes, const 
     // Results go to `work` and to `out` in turn, the last one to `out`; if an intermediate one is larger than `out`,
     // the second half of `work` stands in for it.
     T* second = work_size > out_size ? work + batch * count * work_size : out;
+    double work_done = 0;
+    for (int k = 0; k < d; ++k) work_done += static_cast<double>(modes[k].rows);
+    threads = worth(work_done * static_cast<double>(batch * count * in_size), threads);
     const Index second_size = work_size > out_size ? work_size : out_size;
     over_batch(batch, threads, [&](Index b) {
         const T* from = x + b * count * in_size;
@@ -168,6 +182,7 @@ template <class T>
 void spectral_divide(Index batch, Index count, int d, const Index* sizes, const T* const* values, const T* noise, T* x,
                      double* quad, int threads) {
     const Index n = sizes[d - 1];
+    threads = worth(8.0 * static_cast<double>(batch * count * points(d, sizes)), threads);
     over_batch(batch, threads, [&](Index b) {
         const std::vector<T> lead = outer(d - 1, sizes, values, b);
         const Index rows = static_cast<Index>(lead.size()), step = rows_per_item(n), pieces = ceil_div(rows, step);
@@ -190,6 +205,7 @@ template <class T>
 void spectral_sums(Index batch, int d, const Index* sizes, const T* const* values, const T* noise, double* logdet,
                    double* inverse, double* smallest, double* const* traces, int threads) {
     const Index n = sizes[d - 1];
+    threads = worth(16.0 * static_cast<double>(batch * points(d, sizes)), threads);
     over_batch(batch, threads, [&](Index b) {
         const std::vector<T> lead = outer(d - 1, sizes, values, b);
         const Index rows = static_cast<Index>(lead.size()), step = rows_per_item(n), pieces = ceil_div(rows, step);
@@ -243,6 +259,7 @@ void mode_gram(Index batch, Index count, int d, const Index* sizes, int k, const
     for (int i = 0; i < k; ++i) before *= sizes[i];
     for (int i = k + 1; i < d; ++i) after *= sizes[i];
     const bool half = x == z;
+    threads = worth(static_cast<double>(batch * count * before * after * n * n), threads);
     over_batch(batch, threads, [&](Index b) {
         const std::vector<T> ones_before(static_cast<std::size_t>(before), T(1));
         const std::vector<T> ones_after(static_cast<std::size_t>(after), T(1));
@@ -307,6 +324,9 @@ bool eigh(const std::vector<EighJob>& jobs, int threads) {
         largest = std::max(largest, job.n);
         for (Index b = 0; b < job.batch; ++b) items.push_back({&job, b});
     }
+    double work_done = 0;
+    for (const EighJob& job : jobs) work_done += 10.0 * static_cast<double>(job.batch * job.n * job.n * (job.n + 20));
+    threads = worth(work_done, threads);
     std::vector<char> good(items.size());
     std::vector<AlignedBuffer<double>> work(static_cast<std::size_t>(std::max(threads, 1)));
     parallel_for(items.size(), threads, [&](std::size_t item, int worker) {

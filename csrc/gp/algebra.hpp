@@ -55,6 +55,12 @@ using EighKernel = bool (*)(std::ptrdiff_t n, const double* a, double* values, d
 EighKernel eigh_kernel();
 std::size_t eigh_work_count(std::ptrdiff_t n);
 
+// The predictor of a symmetric Toeplitz matrix T with the first column column[n]: T predictor = last e_1, predictor[0]
+// = 1; logdet = log det T. Returns -1, or the row at which T is found not to be positive definite. work: 3 n doubles.
+using DurbinKernel = std::ptrdiff_t (*)(std::ptrdiff_t n, const double* column, double* predictor, double* logdet,
+                                        double* last, double* work);
+DurbinKernel durbin_kernel();
+
 // The drivers. Data: x[batch, count, n_1, ..., n_d] in C order; a matrix of mode k: [batch, rows, columns].
 inline constexpr int kMaxModes = 32;
 

@@ -112,17 +112,19 @@ void triangular_solves(Index batch, Index count, int d, const Index* sizes, cons
             const Index n = sizes[k];
             const T* l = lower[k] + b * n * n;
             const std::vector<T> inverse = invert_blocks(n, l);
+            // One thread for what is not worth waking another.
+            const int useful = count * total * n < 400000 ? 1 : threads;
             Index after = 1;
             for (int i = k + 1; i < d; ++i) after *= sizes[i];
             if (after == 1) {
                 const Index some = 96, items = (before + some - 1) / some;
-                parallel_for(static_cast<std::size_t>(items), threads, [&](std::size_t item, int) {
+                parallel_for(static_cast<std::size_t>(items), useful, [&](std::size_t item, int) {
                     const Index r0 = static_cast<Index>(item) * some;
                     solve_columns(n, l, inverse.data(), transposed, std::min(some, before - r0), data + r0 * n);
                 });
             } else {
                 const Index some = std::min<Index>(after, 96), pieces = (after + some - 1) / some;
-                parallel_for(static_cast<std::size_t>(before * pieces), threads, [&](std::size_t item, int) {
+                parallel_for(static_cast<std::size_t>(before * pieces), useful, [&](std::size_t item, int) {
                     const Index slab = static_cast<Index>(item) / pieces;
                     const Index j0 = static_cast<Index>(item) % pieces * some;
                     solve_rows(n, l, inverse.data(), transposed, std::min(some, after - j0), after,

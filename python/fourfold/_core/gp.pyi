@@ -46,7 +46,14 @@ def mode_products_float32(
     batch: int, count: int, modes: list[_Mode], x: int, out: int, work: int, threads: int, /
 ) -> None: ...
 def triangular_solves_float32(
-    batch: int, count: int, sizes: list[int], lower: list[int], transposed: bool, x: int, threads: int, /
+    batch: int,
+    count: int,
+    sizes: list[int],
+    lower: list[int],
+    transposed: bool,
+    x: int,
+    threads: int,
+    /,
 ) -> None: ...
 def spectral_divide_float32(
     batch: int,
@@ -103,3 +110,6 @@ asymmetry_float64 = asymmetry_float32
 
 # jobs: (batch, n, address of a, of values, of vectors)
 def eigh_float64(jobs: list[tuple[int, int, int, int, int]], threads: int, /) -> bool: ...
+def durbin_float64(
+    n: int, column: int, predictor: int, work: int, /
+) -> tuple[int, float, float]: ...

@@ -2,6 +2,7 @@
 
 from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
 from fourfold.gp import kernels
+from fourfold.gp._info import SolveInfo
 from fourfold.gp.kronecker import Kronecker
 from fourfold.gp.series import StateSpaceGP
 from fourfold.gp.toeplitz import Toeplitz
@@ -10,6 +11,7 @@ __all__ = [
     "ConvergenceError",
     "Kronecker",
     "NotPositiveDefiniteError",
+    "SolveInfo",
     "StateSpaceGP",
     "Toeplitz",
     "kernels",

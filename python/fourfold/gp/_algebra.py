@@ -24,7 +24,7 @@ from torch import Tensor
 
 from fourfold.errors import NotPositiveDefiniteError
 from fourfold.gp import _kernel
-from fourfold.gp._centrosymmetric import centrosymmetric_eigh
+from fourfold.gp._centrosymmetric import halves, join
 
 __all__ = [
     "Decomposition",
@@ -84,24 +84,33 @@ def decompose(factors: Sequence[Tensor], toeplitz: Sequence[bool], *, noise: boo
         return Decomposition(
             [], [_cholesky(k, f, t) for k, (f, t) in enumerate(zip(factors, toeplitz, strict=True))]
         )
-    own = [
-        k
-        for k, f in enumerate(factors)
-        if f.dtype == torch.float64 and f.shape[-1] <= _kernel.SMALL
+    # A Toeplitz factor is two problems of half the size.
+    pieces: list[list[Tensor]] = [
+        [p.contiguous() for p in halves(f)] if t and f.shape[-1] > 1 else [f]
+        for f, t in zip(factors, toeplitz, strict=True)
     ]
-    systems = dict(zip(own, _kernel.small_eigh([factors[k] for k in own]), strict=True))
-    for k, factor in enumerate(factors):
-        if k not in systems:
-            if toeplitz[k]:
-                systems[k] = centrosymmetric_eigh(factor)
-            else:
-                values, vectors = torch.linalg.eigh((factor + factor.mT) / 2)
-                systems[k] = values, vectors.mT.contiguous()
-    ordered = [systems[k] for k in range(len(factors))]
-    return Decomposition([v for v, _ in ordered], [m for _, m in ordered])
+    solved = iter(_kernel.small_eigh([p for ps in pieces for p in ps if _is_small(p)]))
+    systems = []
+    for ps in pieces:
+        parts = [next(solved) if _is_small(p) else _large_eigh(p) for p in ps]
+        if len(parts) == 2:
+            (even_values, even), (odd_values, odd) = parts
+            parts = [(torch.cat([even_values, odd_values], -1), join(even, odd))]
+        systems.append(parts[0])
+    return Decomposition([v for v, _ in systems], [m for _, m in systems])
+
+
+def _is_small(matrix: Tensor) -> bool:
+    return matrix.dtype == torch.float64 and matrix.shape[-1] <= _kernel.SMALL
+
+
+def _large_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
+    return values, vectors.mT.contiguous()
 
 
 def _cholesky(k: int, factor: Tensor, toeplitz: bool) -> Tensor:
+    lower: Tensor
     lower, info = torch.linalg.cholesky_ex((factor + factor.mT) / 2)
     if bool(info.any()):
         batch = int(info.nonzero()[0, 0])

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["centrosymmetric_eigh", "halves", "join"]
+__all__ = ["halves", "join", "split", "unsplit"]
 
 
 def halves(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,10 +50,21 @@ def join(even: Tensor, odd: Tensor) -> Tensor:
     return rows
 
 
-def centrosymmetric_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues (batch, n), in no order, and eigenvectors in rows (batch, n, n)."""
-    even, odd = halves(matrix)
-    even_values, even_vectors = torch.linalg.eigh(even)
-    odd_values, odd_vectors = torch.linalg.eigh(odd)
-    values = torch.cat([even_values, odd_values], -1)
-    return values, join(even_vectors.mT, odd_vectors.mT)
+def split(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors (..., n) -> their even (..., n - m) and odd (..., m) coordinates: ``P x``."""
+    n = x.shape[-1]
+    m = n // 2
+    root = math.sqrt(0.5)
+    first, second = x[..., :m], x[..., n - m :].flip(-1)
+    even = root * (first + second)
+    if n % 2 == 1:
+        even = torch.cat([even, x[..., m : m + 1]], -1)
+    return even, root * (first - second)
+
+
+def unsplit(even: Tensor, odd: Tensor) -> Tensor:
+    """The inverse of `split`."""
+    m = odd.shape[-1]
+    root = math.sqrt(0.5)
+    first, second = root * (even[..., :m] + odd), root * (even[..., :m] - odd)
+    return torch.cat([first, even[..., m:], second.flip(-1)], -1)

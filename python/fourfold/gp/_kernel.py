@@ -20,6 +20,7 @@ __all__ = [
     "SMALL",
     "all_finite",
     "asymmetry",
+    "durbin",
     "mode_gram",
     "mode_products",
     "row_dots",
@@ -183,7 +184,10 @@ def asymmetry(matrix: Tensor) -> tuple[float, float]:
     if matrix.numel() == 0:
         return 0.0, 0.0
     largest, difference = _function("asymmetry", matrix.dtype)(
-        matrix.shape[0], matrix.shape[-1], _address("factor", matrix, matrix.dtype), get_num_threads()
+        matrix.shape[0],
+        matrix.shape[-1],
+        _address("factor", matrix, matrix.dtype),
+        get_num_threads(),
     )
     return float(largest), float(difference)
 
@@ -245,3 +249,17 @@ def small_eigh(factors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
         raise ArithmeticError("the eigenvalue iteration did not converge")
     return results
 
+
+def durbin(column: Tensor) -> tuple[Tensor, int, float, float]:
+    """Durbin's recursion on the symmetric Toeplitz matrix T with this first column (n,), float64.
+
+    Returns p with ``T p = last e_1`` and ``p[0] = 1``; -1, or the row at which T is found not to be positive
+    definite; ``log det T``; ``last``.
+    """
+    n = column.shape[0]
+    predictor = column.new_zeros(n)
+    work = column.new_zeros(3 * n)
+    row, logdet, last = _core.gp.durbin_float64(
+        n, _address("column", column, torch.float64), predictor.data_ptr(), work.data_ptr()
+    )
+    return predictor, row, logdet, last

@@ -11,12 +11,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from fourfold.gp import _algebra
 from fourfold.gp._algebra import Decomposition, pack, unpack
 
 __all__ = ["inv_quad_logdet", "solve"]
+
+_NO_VMAP = "torch.func.vmap: gp.Kronecker takes batches itself; give the factors, the noise and y leading dimensions instead"
 
 Flags = Sequence[bool]
 Sizes = Sequence[int]
@@ -33,18 +34,29 @@ def is_direct(tensors: Sequence[Tensor]) -> bool:
     )
 
 
+def _transformed() -> bool:
+    """Whether torch.func.grad, vmap or their like are at work, which take Functions but no registered operators."""
+    return (
+        not torch.compiler.is_compiling()
+        and torch._C._functorch.peek_interpreter_stack() is not None
+    )
+
+
 def inv_quad_logdet(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags
 ) -> tuple[Tensor, Tensor]:
     """``y'(K + s)^-1 y`` (batch, count) and ``logdet (K + s)`` (batch,), differentiable."""
     tensors = [*factors, y] + ([] if noise is None else [noise])
+    if _transformed():
+        outputs = _APPLY_BOTH(tuple(toeplitz), noise, y, *factors)
+        return outputs[0], outputs[1]
     if not is_direct(tensors):
         quad, logdet, _, _, _ = torch.ops.fourfold.gp_inv_quad_logdet(
             list(factors), noise, y, list(toeplitz)
         )
         return quad, logdet
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        outputs = _InvQuadLogdet.apply(tuple(toeplitz), noise, y, *factors)
+        outputs = _APPLY_BOTH(tuple(toeplitz), noise, y, *factors)
         return outputs[0], outputs[1]
     plain_factors, plain_noise, plain_y = _plain(factors, noise, y)
     quad, logdet, _, _ = _algebra.inv_quad_logdet(plain_factors, plain_noise, plain_y, toeplitz)
@@ -54,11 +66,14 @@ def inv_quad_logdet(
 def solve(factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags) -> Tensor:
     """``(K + s)^-1 y`` (batch, count, N), differentiable."""
     tensors = [*factors, y] + ([] if noise is None else [noise])
+    if _transformed():
+        transformed: Tensor = _APPLY_SOLVE(tuple(toeplitz), noise, y, *factors)[0]
+        return transformed
     if not is_direct(tensors):
         solution: Tensor = torch.ops.fourfold.gp_solve(list(factors), noise, y, list(toeplitz))[0]
         return solution
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        first: Tensor = _Solve.apply(tuple(toeplitz), noise, y, *factors)[0]
+        first: Tensor = _APPLY_SOLVE(tuple(toeplitz), noise, y, *factors)[0]
         return first
     plain_factors, plain_noise, plain_y = _plain(factors, noise, y)
     return _algebra.solve(plain_factors, plain_noise, plain_y, toeplitz)[0]
@@ -94,10 +109,15 @@ class _InvQuadLogdet(torch.autograd.Function):
         ctx.count = len(inputs) - 3
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad_quad: Tensor, grad_logdet: Tensor, *_: Any) -> Any:
+        _refuse_second_order()
         noise, x, *rest = ctx.saved_tensors
         dec = Decomposition(rest[ctx.count :], rest[: ctx.count])
+        if _transformed():
+            packed, grad_noise, grad_y = torch.ops.fourfold.gp_inv_quad_logdet_backward(
+                grad_quad, grad_logdet, *_packed(dec, x), noise, x, *_shapes(dec)
+            )
+            return (None, None if noise is None else grad_noise, grad_y, *_split(dec, packed))
         gradients, grad_noise, grad_y = _algebra.inv_quad_logdet_backward(
             grad_quad,
             grad_logdet,
@@ -108,6 +128,10 @@ class _InvQuadLogdet(torch.autograd.Function):
             ctx.needs_input_grad[2],
         )
         return (None, grad_noise, grad_y, *gradients)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        raise NotImplementedError(_NO_VMAP)
 
 
 class _Solve(torch.autograd.Function):
@@ -124,10 +148,15 @@ class _Solve(torch.autograd.Function):
         ctx.count = len(inputs) - 3
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor, *_: Any) -> Any:
+        _refuse_second_order()
         noise, x, *rest = ctx.saved_tensors
         dec = Decomposition(rest[ctx.count :], rest[: ctx.count])
+        if _transformed():
+            packed, grad_noise, grad_y = torch.ops.fourfold.gp_solve_backward(
+                grad, *_packed(dec, x), noise, x, *_shapes(dec)
+            )
+            return (None, None if noise is None else grad_noise, grad_y, *_split(dec, packed))
         gradients, grad_noise, grad_y = _algebra.solve_backward(
             grad,
             dec,
@@ -136,6 +165,42 @@ class _Solve(torch.autograd.Function):
             ctx.needs_input_grad[3:],
         )
         return (None, grad_noise, grad_y, *gradients)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        raise NotImplementedError(_NO_VMAP)
+
+
+# torch does not type it.
+_APPLY_BOTH: Any = _InvQuadLogdet.apply
+_APPLY_SOLVE: Any = _Solve.apply
+
+
+def _packed(dec: Decomposition, like: Tensor) -> tuple[Tensor, Tensor]:
+    return pack(dec.matrices, like), pack(dec.values, like)
+
+
+def _shapes(dec: Decomposition) -> tuple[list[int], list[int]]:
+    """Sizes, and items of the batch, of every factor."""
+    return dec.sizes, [m.shape[0] for m in dec.matrices]
+
+
+def _split(dec: Decomposition, packed: Tensor) -> list[Tensor]:
+    return _split_by(packed, *_shapes(dec))
+
+
+def _split_by(packed: Tensor, sizes: Sizes, items: Sizes) -> list[Tensor]:
+    parts = torch.split(packed, [i * n * n for i, n in zip(items, sizes, strict=True)])
+    return [p.view(i, n, n) for p, i, n in zip(parts, items, sizes, strict=True)]
+
+
+def _refuse_second_order() -> None:
+    # Grad mode is on in a backward only under create_graph=True. Without this, the second derivative would
+    # silently be zero.
+    if torch.is_grad_enabled() and not _transformed():
+        raise NotImplementedError(
+            "gp.Kronecker has first derivatives only: no create_graph=True through its solves and log-determinants"
+        )
 
 
 # --- operators -------------------------------------------------------------------------------------------------------
@@ -293,17 +358,17 @@ def _setup(ctx: Any, inputs: Any, output: Any) -> None:
     ctx.save_for_backward(noise, *output[-3:])
 
 
-def _split(ctx: Any, packed: Tensor) -> list[Tensor]:
-    parts = torch.split(packed, [i * n * n for i, n in zip(ctx.items, ctx.sizes, strict=True)])
-    return [p.view(i, n, n) for p, i, n in zip(parts, ctx.items, ctx.sizes, strict=True)]
-
-
 def _inv_quad_logdet_autograd(ctx: Any, grad_quad: Tensor, grad_logdet: Tensor, *_: Any) -> Any:
     noise, basis, values, x = ctx.saved_tensors
     packed, grad_noise, grad_y = torch.ops.fourfold.gp_inv_quad_logdet_backward(
         grad_quad, grad_logdet, basis, values, noise, x, ctx.sizes, ctx.items
     )
-    return _split(ctx, packed), None if noise is None else grad_noise, grad_y, None
+    return (
+        _split_by(packed, ctx.sizes, ctx.items),
+        None if noise is None else grad_noise,
+        grad_y,
+        None,
+    )
 
 
 def _solve_autograd(ctx: Any, grad: Tensor, *_: Any) -> Any:
@@ -311,22 +376,21 @@ def _solve_autograd(ctx: Any, grad: Tensor, *_: Any) -> Any:
     packed, grad_noise, grad_y = torch.ops.fourfold.gp_solve_backward(
         grad, basis, values, noise, x, ctx.sizes, ctx.items
     )
-    return _split(ctx, packed), None if noise is None else grad_noise, grad_y, None
+    return (
+        _split_by(packed, ctx.sizes, ctx.items),
+        None if noise is None else grad_noise,
+        grad_y,
+        None,
+    )
 
 
 _inv_quad_logdet_op.register_autograd(_inv_quad_logdet_autograd, setup_context=_setup)
 _solve_op.register_autograd(_solve_autograd, setup_context=_setup)
 
 
-def _refuse_vmap(name: str) -> Any:
-    def rule(info: Any, in_dims: Any, *args: Any) -> Any:
-        raise NotImplementedError(
-            f"torch.func.vmap over {name}: gp.Kronecker takes batches itself; "
-            "give the factors, the noise and y leading dimensions instead"
-        )
-
-    return rule
+def _refuse_vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+    raise NotImplementedError(_NO_VMAP)
 
 
 for _op in (_inv_quad_logdet_op, _inv_quad_logdet_backward_op, _solve_op, _solve_backward_op):
-    _op.register_vmap(_refuse_vmap(_op._name))
+    _op.register_vmap(_refuse_vmap)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fourfold.gp import _operators
+from fourfold.gp import _algebra, _operators
 from fourfold.gp._tensors import like
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def normal(shape: tuple[int, ...], rng: Any, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(rng.standard_normal(shape)).to(dtype)
 
 
-def draw(kronecker: Kronecker, count: int, rng: Any, noise: Any) -> Any:
+def draw(kronecker: Kronecker, count: Any, rng: Any, noise: Any) -> Any:
     """See `Kronecker.sample`."""
     from fourfold.gp.kronecker import noise_scalar
 
@@ -43,12 +43,30 @@ def draw(kronecker: Kronecker, count: int, rng: Any, noise: Any) -> Any:
     shape = (int(count), *kronecker.batch_shape, total)
     if isinstance(rng, int):
         rng = np.random.default_rng(rng)
-    x = normal(shape, rng, kronecker.dtype)
-    before, after = 1, total
-    for k, (n, lower) in enumerate(zip(kronecker.sizes, _lower(kronecker), strict=True)):
-        after //= n
-        x = (lower.unsqueeze(-3) @ x.reshape(*shape[:-1], before, n, after)).reshape(shape)
+    roots = [_circulant_root(kronecker, k) for k in range(kronecker.ndim)]
+    if all(root is None for root in roots):
+        lower = _lower(kronecker)
+    else:
+        lower = [
+            None if root is not None else _lower_of(kronecker, k) for k, root in enumerate(roots)
+        ]
+    lengths = [
+        n if root is None else len(root) for n, root in zip(kronecker.sizes, roots, strict=True)
+    ]
+    x = normal((*shape[:-1], math.prod(lengths)), rng, kronecker.dtype)
+    before = 1
+    for k, n in enumerate(kronecker.sizes):
+        after = math.prod(lengths[k + 1 :])
+        x = x.reshape(*shape[:-1], before, lengths[k], after)
+        root, matrix = roots[k], lower[k]
+        if root is not None:
+            half = root[: lengths[k] // 2 + 1, None]
+            x = torch.fft.irfft(half * torch.fft.rfft(x, dim=-2), lengths[k], dim=-2)[..., :n, :]
+        else:
+            assert matrix is not None
+            x = matrix.unsqueeze(-3) @ x
         before *= n
+    x = x.reshape(shape)
     if noise is not None:
         z = normal(shape, rng, kronecker.dtype)
         if isinstance(noise, (list, tuple)):
@@ -60,7 +78,31 @@ def draw(kronecker: Kronecker, count: int, rng: Any, noise: Any) -> Any:
     return like(x, kronecker._numpy)
 
 
-def _lower(kronecker: Kronecker) -> list[Tensor]:
+def _circulant_root(kronecker: Kronecker, k: int) -> Tensor | None:
+    """The square root of the spectrum of a circulant that holds a long Toeplitz factor in its corner.
+
+    None if the factor is short, dense, batched or wants a gradient, or if that circulant is not positive
+    semidefinite (Dietrich and Newsam, SIAM J. Sci. Comput. 18, 1997): then by Cholesky.
+    """
+    from fourfold.gp.kronecker import _FFT_SIZE
+
+    column = kronecker._columns[k]
+    if column is None or column.ndim > 1 or column.shape[0] < _FFT_SIZE or column.requires_grad:
+        return None
+    n = column.shape[0]
+    wrapped = torch.cat([column, column[1 : n - 1].flip(0)])
+    spectrum = torch.fft.fft(wrapped).real
+    return spectrum.sqrt() if bool((spectrum >= 0).all()) else None
+
+
+def _lower_of(kronecker: Kronecker, k: int) -> Tensor:
+    dense = kronecker._dense(k).detach().resolve_neg()
+    flat = dense.reshape(-1, *dense.shape[-2:]).contiguous()
+    lower = _algebra.decompose([flat], [False], noise=False).matrices[0]
+    return lower.reshape(dense.shape)
+
+
+def _lower(kronecker: Kronecker) -> list[Tensor | None]:
     tensors = kronecker._tensors
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         dense = [kronecker._dense(k) for k in range(kronecker.ndim)]

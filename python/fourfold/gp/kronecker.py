@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,9 @@ import torch
 from torch import Tensor
 
 from fourfold.gp import _algebra, _kernel, _operators
+from fourfold.gp._info import SolveInfo
+from fourfold.gp._levinson import ToeplitzSolver
+from fourfold.gp._missing import DENSE, MaskedSystem
 from fourfold.gp._tensors import as_tensor, is_array, like
 from fourfold.gp.toeplitz import Toeplitz, dense, multiply
 
@@ -18,6 +22,9 @@ __all__ = ["Kronecker"]
 
 # From here on a Toeplitz factor is applied by FFT.
 _FFT_SIZE = 512
+
+# From here on a Toeplitz factor is solved by Durbin's recursion, if that is accurate.
+_LEVINSON_SIZE = 64
 
 
 class Kronecker:
@@ -66,7 +73,8 @@ class Kronecker:
             raise ValueError("factors: expected at least one matrix, got none")
         if len(factors) > 32:
             raise ValueError(f"factors: expected at most 32, got {len(factors)}")
-        if not isinstance(jitter, (int, float)) or not 0 <= jitter < math.inf:
+        amount: Any = jitter
+        if not isinstance(amount, (int, float)) or not 0 <= amount < math.inf:
             raise ValueError(f"jitter: expected a number >= 0, got {jitter!r}")
         columns: list[Tensor | None] = []
         matrices: list[Tensor | None] = []
@@ -106,26 +114,24 @@ class Kronecker:
         )
         try:
             self.batch_shape = tuple(
-                torch.broadcast_shapes(*(self._batch_of(k) for k in range(len(factors))))
+                np.broadcast_shapes(*(self._batch_of(k) for k in range(len(factors))))
             )
-        except RuntimeError:
+        except ValueError:
             shapes = ", ".join(str(self._batch_of(k)) for k in range(len(factors)))
             raise ValueError(f"factors: their batch shapes do not broadcast: {shapes}") from None
         self.jitter: tuple[Any, ...] = (0.0,) * len(factors)
         if jitter > 0:
             self._require_square("jitter")
             self.jitter = tuple(self._add_jitter(k, float(jitter)) for k in range(len(factors)))
+        self._remembered_solvers: tuple[tuple[float, ...], list[Any]] | None = None
         self._remembered: dict[bool, tuple[tuple[int, ...], _algebra.Decomposition]] = {}
 
     # --- what it is ------------------------------------------------------------------------------------------------
 
     @property
     def _tensors(self) -> list[Tensor]:
-        return [
-            m if m is not None else c
-            for m, c in zip(self._matrices, self._columns, strict=True)
-            if m is not None or c is not None
-        ]
+        pairs = zip(self._matrices, self._columns, strict=True)
+        return [t for pair in pairs for t in pair if t is not None]
 
     def _batch_of(self, k: int) -> tuple[int, ...]:
         matrix = self._matrices[k]
@@ -198,7 +204,7 @@ class Kronecker:
         if x.ndim == 1:
             return like(self._multiply(x), isinstance(other, np.ndarray))
         # The columns first: they are right-hand sides beyond the batch.
-        batch = torch.broadcast_shapes(self.batch_shape, x.shape[:-2])
+        batch = np.broadcast_shapes(self.batch_shape, x.shape[:-2])
         columns = x.expand(*batch, *x.shape[-2:]).movedim(-1, 0)
         return like(self._multiply(columns).movedim(0, -1), isinstance(other, np.ndarray))
 
@@ -224,7 +230,7 @@ class Kronecker:
             matrices = [self._flat_factor(k, split.core).resolve_neg() for k in range(self.ndim)]
             data = split.flatten(x.detach().resolve_neg())
             return split.restore(_kernel.mode_products(matrices, data))
-        batch = torch.broadcast_shapes(self.batch_shape, x.shape[:-1])
+        batch = np.broadcast_shapes(self.batch_shape, x.shape[:-1])
         x = x.expand(*batch, x.shape[-1])
         before, after = 1, math.prod(self.sizes)
         for k in range(self.ndim):
@@ -280,58 +286,206 @@ class Kronecker:
 
     # --- solves ----------------------------------------------------------------------------------------------------
 
-    def solve(self, y: Any, noise: Any = None) -> Any:
+    def solve(
+        self,
+        y: Any,
+        noise: Any = None,
+        *,
+        mask: Any = None,
+        tol: float | None = None,
+        max_iter: int = 1000,
+        return_info: bool = False,
+    ) -> Any:
         """``K^-1 y``, or ``(K + S)^-1 y`` with noise.
 
-        Without noise by a Cholesky decomposition of every factor; with noise by their eigendecompositions. The cost
-        is of the order of ``sum n_k^3 + N sum n_k``.
+        Without noise by a Cholesky decomposition of every factor (`Toeplitz` factors that need no gradient: by Durbin's
+        recursion where it is accurate); with noise by their eigendecompositions. The cost is of the order of
+        ``sum n_k^3 + N sum n_k``. With a mask, or with noise that differs from point to point, by preconditioned
+        conjugate gradients.
 
         Parameters
         ----------
         y : array or tensor of shape (..., N) or (..., n_1, ..., n_d)
-        noise : None, number, array of the shape of the batch, or list of d vectors
+        noise : None, number, array of the shape of the batch, list of d vectors, or array of the shape of the grid
             The variance s of independent noise, ``S = s 1``; or vectors ``s_k`` of shape (..., n_k) for
-            ``S = diag(s_1 (x) ... (x) s_d)``.
+            ``S = diag(s_1 (x) ... (x) s_d)``; or a variance for every point, of shape (N,) or (n_1, ..., n_d).
+        mask : array or tensor of bool of shape (N,) or (n_1, ..., n_d), optional
+            True where y was observed. The result is the solution for the observed points alone, and 0 elsewhere;
+            y is not looked at elsewhere. Needs a Kronecker without batch.
+        tol, max_iter : float, int
+            Of conjugate gradients: the relative residual to reach (by default 1e-10, in float32 1e-5), and the most
+            steps.
+        return_info : bool
+            Return (x, `SolveInfo`).
 
         Returns
         -------
         array or tensor of the kind and shape of y
-            Differentiable with respect to the factors, the noise and y.
+            Differentiable with respect to the factors, the noise and y; with a mask or noise for every point not
+            (`inv_quad_logdet` is).
 
         Raises
         ------
         NotPositiveDefiniteError
             A factor without noise, or the whole matrix with it, is not positive definite.
+        ConvergenceError
+            Conjugate gradients did not reach ``tol``.
         """
-        data, flat, grid = self._data(y)
-        system = _System(self, noise, flat.shape[:-1])
-        x = system.solve(flat)
-        return like(self._unflatten(x, grid), isinstance(y, np.ndarray) and not data.requires_grad)
+        _, flat, grid = self._data(y, mask)
+        masked = masked_system(self, noise, mask)
+        if masked is not None:
+            rows = flat.reshape(-1, flat.shape[-1])
+            x, steps, residual = masked.solve(
+                _observed_only(rows, masked), self._tolerance(tol), _count("max_iter", max_iter)
+            )
+            x = x.reshape(flat.shape)
+            info = SolveInfo(
+                ("conjugate gradients",), jitter=self.jitter, iterations=steps, residual=residual
+            )
+        else:
+            system = _System(self, noise, flat.shape[:-1])
+            x = system.solve(flat)
+            info = system.info()
+        result = like(self._unflatten(x, grid), isinstance(y, np.ndarray) and not x.requires_grad)
+        return (result, info) if return_info else result
 
-    def logdet(self, noise: Any = None) -> Any:
+    def logdet(
+        self,
+        noise: Any = None,
+        *,
+        mask: Any = None,
+        method: str = "auto",
+        probes: int = 32,
+        steps: int = 200,
+        rng: Any = 0,
+        return_info: bool = False,
+    ) -> Any:
         """The logarithm of ``det K``, or of ``det (K + S)``, of the shape of the batch.
 
-        Nothing is clamped: eigenvalues are products of the factors' own. Parameters and errors as in `solve`.
-        """
-        system = _System(self, noise, ())
-        empty = self._tensors[0].new_empty(*system.split.core, 0, math.prod(self.sizes))
-        _, logdet = system.inv_quad_logdet(empty.movedim(-2, 0))
-        return self._scalar(logdet)
+        Nothing is clamped: eigenvalues are products of the factors' own. Parameters and errors as in `solve`, and:
 
-    def inv_quad_logdet(self, y: Any, noise: Any = None) -> tuple[Any, Any]:
+        Parameters
+        ----------
+        method : {"auto", "exact", "dense", "lanczos"}
+            For masks and noise that differs from point to point. ``"exact"``: by a low-rank correction, for one
+            variance (the cost is a solve for every missing point); ``"dense"``: by the dense matrix of the observed
+            points; ``"lanczos"``: stochastic Lanczos quadrature, for noise > 0, with a 95 % confidence interval.
+            ``"auto"``: dense up to 1000 observed points, exact up to 1 % or 2000 missing ones, whichever is less,
+            else lanczos.
+        probes, steps, rng
+            Of the quadrature: random vectors, most Lanczos steps for each, and where the random numbers come from
+            (as in `sample`; by default always the same ones, so that the result is a smooth function).
+        """
+        masked = masked_system(self, noise, mask)
+        if masked is not None:
+            logdet, info = self._masked_logdet(masked, method, probes, steps, rng, None, 1000)
+        else:
+            system = _System(self, noise, ())
+            empty = self._tensors[0].new_empty(*system.split.core, 0, math.prod(self.sizes))
+            _, logdet = system.inv_quad_logdet(empty.movedim(-2, 0))
+            info = system.info()
+        return (self._scalar(logdet), info) if return_info else self._scalar(logdet)
+
+    def inv_quad_logdet(
+        self,
+        y: Any,
+        noise: Any = None,
+        *,
+        mask: Any = None,
+        method: str = "auto",
+        probes: int = 32,
+        steps: int = 200,
+        rng: Any = 0,
+        tol: float | None = None,
+        max_iter: int = 1000,
+        return_info: bool = False,
+    ) -> tuple[Any, ...]:
         """``y'(K + S)^-1 y`` and ``log det (K + S)`` in one go.
 
         Returns
         -------
         inv_quad : of the shape of y without its last axis (of the grid: without the last d), broadcast with the batch
         logdet : of the shape of the batch
+        info : `SolveInfo`, with ``return_info``
 
-        Parameters and errors as in `solve`; both are differentiable.
+        Parameters and errors as in `solve` and `logdet`. Both are differentiable, with a mask and with noise for every
+        point, too; the gradient of a stochastic log-determinant is an unbiased estimate of its own.
         """
-        _, flat, _ = self._data(y)
-        system = _System(self, noise, flat.shape[:-1])
-        quad, logdet = system.inv_quad_logdet(flat)
-        return self._scalar(quad), self._scalar(logdet)
+        _, flat, _ = self._data(y, mask)
+        masked = masked_system(self, noise, mask)
+        if masked is not None:
+            rows = _observed_only(flat.reshape(-1, flat.shape[-1]), masked)
+            limit = _count("max_iter", max_iter)
+            x, count, residual = masked.solve(rows, self._tolerance(tol), limit)
+            # Equal to y'A^-1 y at the solution, with its gradient, and an error of second order in that of x.
+            quad = 2 * (rows * x).sum(-1) - (x * masked.multiply(x)).sum(-1)
+            quad = quad.reshape(flat.shape[:-1])
+            logdet, info = self._masked_logdet(masked, method, probes, steps, rng, tol, limit)
+            ways = ("conjugate gradients", *info.ways)
+            info = dataclasses.replace(
+                info, ways=ways, residual=residual, iterations=max(count, info.iterations)
+            )
+        else:
+            system = _System(self, noise, flat.shape[:-1])
+            quad, logdet = system.inv_quad_logdet(flat)
+            info = system.info()
+        results = self._scalar(quad), self._scalar(logdet)
+        return (*results, info) if return_info else results
+
+    def _masked_logdet(
+        self,
+        masked: MaskedSystem,
+        method: str,
+        probes: int,
+        steps: int,
+        rng: Any,
+        tol: float | None,
+        max_iter: int,
+    ) -> tuple[Tensor, SolveInfo]:
+        methods = ("auto", "exact", "dense", "lanczos")
+        if method not in methods:
+            raise ValueError(f"method: expected one of {', '.join(methods)}, got {method!r}")
+        missing = masked.observed.shape[0] - masked.count
+        if method == "auto":
+            if masked.count <= DENSE:
+                method = "dense"
+            elif masked.noise.ndim == 0 and missing <= min(masked.observed.shape[0] // 100, 2000):
+                method = "exact"
+            else:
+                method = "lanczos"
+        if method == "exact":
+            if masked.noise.ndim > 0:
+                raise ValueError("method='exact' needs one variance; noise has one for every point")
+            return masked.low_rank_logdet(), SolveInfo(("low-rank correction",), jitter=self.jitter)
+        if method == "dense":
+            return masked.dense_logdet(), SolveInfo(("dense cholesky",), jitter=self.jitter)
+        if not masked.lowest > 0:
+            raise ValueError(
+                f"method='lanczos' needs noise > 0 at every observed point, got {masked.lowest}"
+            )
+        wants = torch.is_grad_enabled() and any(
+            t.requires_grad for t in [masked.noise, *self._tensors]
+        )
+        value, interval, used = masked.lanczos_logdet(
+            _count("probes", probes, 2),
+            rng,
+            _count("steps", steps),
+            self._tolerance(tol),
+            max_iter,
+            wants,
+        )
+        info = SolveInfo(
+            ("stochastic lanczos",), jitter=self.jitter, iterations=used, interval=interval
+        )
+        return value, info
+
+    def _tolerance(self, tol: float | None) -> float:
+        if tol is None:
+            return 1e-10 if self.dtype == torch.float64 else 1e-5
+        given: Any = tol
+        if not isinstance(given, (int, float)) or not 0 < given < 1:
+            raise ValueError(f"tol: expected a number between 0 and 1, got {tol!r}")
+        return float(tol)
 
     def eigh(self) -> list[tuple[Any, Any]]:
         """Eigenvalues (..., n_k), in no order, and eigenvectors, in the columns of (..., n_k, n_k), of every factor.
@@ -399,8 +553,10 @@ class Kronecker:
             f"{name}: expected shape (..., {total}) or (..., {grid}), got {tuple(data.shape)}"
         )
 
-    def _data(self, y: Any) -> tuple[Tensor, Tensor, bool]:
+    def _data(self, y: Any, mask: Any = None) -> tuple[Tensor, Tensor, bool]:
         self._require_square("this")
+        if isinstance(y, np.ma.MaskedArray) and mask is None:
+            raise TypeError("y is a masked array; give mask=~y.mask and y.data")
         data = as_tensor("y", y, self.dtype)
         flat, grid = self._flat("y", data)
         return data, flat, grid
@@ -414,6 +570,22 @@ class Kronecker:
         if math.prod(matrix.shape[:-2]) == 1:
             return matrix.reshape(1, *matrix.shape[-2:])
         return matrix.expand(*core, *matrix.shape[-2:]).reshape(-1, *matrix.shape[-2:])
+
+    def _dense_tensor(self) -> Tensor:
+        """`to_dense` as a tensor; without a batch."""
+        result = self._dense(0)
+        for k in range(1, self.ndim):
+            result = torch.kron(result, self._dense(k))
+        return result
+
+    def _solve_plain(self, rows: Tensor, noise: Tensor | None) -> Tensor:
+        """``(K + s)^-1`` of rows (count, N), with gradients where they are enabled."""
+        return _System(self, noise, rows.shape[:-1]).solve(rows)
+
+    def _logdet_plain(self, noise: Tensor | None) -> Tensor:
+        system = _System(self, noise, ())
+        empty = self._tensors[0].new_empty(0, math.prod(self.sizes))
+        return system.inv_quad_logdet(empty)[1]
 
     def _decomposition(self, *, noise: bool) -> _algebra.Decomposition:
         """Of the factors as they are, each with its own batch; remembered until a factor changes."""
@@ -434,8 +606,8 @@ class _Split:
 
     def __init__(self, core: tuple[int, ...], data: tuple[int, ...] | torch.Size) -> None:
         try:
-            self.full = tuple(torch.broadcast_shapes(core, tuple(data)))
-        except RuntimeError:
+            self.full = tuple(np.broadcast_shapes(core, tuple(data)))
+        except ValueError:
             raise ValueError(
                 f"y: leading dimensions {tuple(data)} do not broadcast with the batch {core}"
             ) from None
@@ -467,13 +639,13 @@ class _System:
         core = kronecker.batch_shape
         if isinstance(noise, (list, tuple)):
             self.scales = self._noise_vectors(noise)
-            core = torch.broadcast_shapes(core, *(s.shape[:-1] for s in self.scales))
+            core = np.broadcast_shapes(core, *(s.shape[:-1] for s in self.scales))
             scalar = kronecker._tensors[0].new_ones(())
         elif noise is not None:
             scalar = noise_scalar(noise, kronecker.dtype)
             try:
-                core = torch.broadcast_shapes(core, scalar.shape)
-            except RuntimeError:
+                core = np.broadcast_shapes(core, scalar.shape)
+            except ValueError:
                 raise ValueError(
                     f"noise: expected a number, or shape {core} as the batch, got {tuple(scalar.shape)}"
                 ) from None
@@ -481,6 +653,7 @@ class _System:
         core = self.split.core
         self.noise = None if scalar is None else scalar.expand(core).reshape(-1)
         self._core = core
+        self._solvers: list[ToeplitzSolver | Tensor] | None = None
 
     def _noise_vectors(self, noise: Sequence[Any]) -> list[Tensor]:
         kronecker = self.kronecker
@@ -540,7 +713,76 @@ class _System:
         dec = self.kronecker._decomposition(noise=self.noise is not None)
         return _algebra.expanded(dec, self.split.batch)
 
+    def info(self) -> SolveInfo:
+        kronecker = self.kronecker
+        if self._solvers is None:
+            way = "cholesky" if self.noise is None else "eigendecomposition"
+            return SolveInfo((way,) * kronecker.ndim, (None,) * kronecker.ndim, kronecker.jitter)
+        ways = tuple("cholesky" if isinstance(s, Tensor) else s.way for s in self._solvers)
+        conditions = tuple(None if isinstance(s, Tensor) else s.condition for s in self._solvers)
+        return SolveInfo(ways, conditions, kronecker.jitter)
+
+    def _use_toeplitz(self, y: Tensor) -> bool:
+        """Whether Toeplitz factors are solved as such: no batch, no gradient, and no noise but in one dimension."""
+        kronecker = self.kronecker
+        tensors = [y, *kronecker._tensors] + ([] if self.noise is None else [self.noise])
+        columns = [c for c in kronecker._columns if c is not None]
+        if (
+            not any(c.shape[-1] >= _LEVINSON_SIZE for c in columns)
+            or self._core != ()
+            or kronecker.batch_shape != ()
+            or self.scales
+            or (self.noise is not None and kronecker.ndim > 1)
+            or not _operators.is_direct(tensors)
+            or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
+        ):
+            return False
+        noise = 0.0 if self.noise is None else float(self.noise)
+        versions = (noise, *(t._version for t in kronecker._tensors))
+        if kronecker._remembered_solvers is None or kronecker._remembered_solvers[0] != versions:
+            solvers: list[ToeplitzSolver | Tensor] = []
+            for k, column in enumerate(kronecker._columns):
+                if column is None:
+                    dense = kronecker._dense(k).detach().resolve_neg()[None].contiguous()
+                    solvers.append(_algebra.decompose([dense], [False], noise=False).matrices[0][0])
+                    continue
+                shifted = column.detach().resolve_neg().clone().reshape(-1)
+                shifted[0] += noise
+                solvers.append(ToeplitzSolver(shifted, k))
+            kronecker._remembered_solvers = versions, solvers
+        self._solvers = kronecker._remembered_solvers[1]
+        return True
+
+    def _toeplitz_solve(self, y: Tensor) -> Tensor:
+        assert self._solvers is not None
+        y = y.detach().resolve_neg()
+        _algebra.check_data(y.contiguous())
+        shape = y.shape
+        after = shape[-1]
+        for n, solver in zip(self.kronecker.sizes, self._solvers, strict=True):
+            after //= n
+            y = y.reshape(-1, n, after)
+            if isinstance(solver, Tensor):
+                y = torch.cholesky_solve(y, solver)
+            else:
+                y = solver.solve(y.mT).mT
+        return y.reshape(shape)
+
+    def _toeplitz_logdet(self) -> Tensor:
+        assert self._solvers is not None
+        total = math.prod(self.kronecker.sizes)
+        logdet = 0.0
+        for n, solver in zip(self.kronecker.sizes, self._solvers, strict=True):
+            if isinstance(solver, Tensor):
+                one = 2 * float(solver.diagonal().log().sum())
+            else:
+                one = solver.logdet
+            logdet += total // n * one
+        return torch.tensor(logdet, dtype=self.kronecker.dtype)
+
     def solve(self, y: Tensor) -> Tensor:
+        if self._use_toeplitz(y):
+            return self._toeplitz_solve(y)
         if self.scales:
             y = y * self._scale()
         data = self.split.flatten(y)
@@ -558,6 +800,8 @@ class _System:
         return x * self._scale() if self.scales else x
 
     def inv_quad_logdet(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        if self._use_toeplitz(y):
+            return (y * self._toeplitz_solve(y)).sum(-1), self._toeplitz_logdet()
         if self.scales:
             y = y * self._scale()
         split = _Split(self._core, y.shape[:-1])
@@ -589,6 +833,73 @@ def noise_scalar(noise: Any, dtype: torch.dtype) -> Tensor:
         value = as_tensor("noise", noise, dtype)
     if not torch.compiler.is_compiling() and type(value) in (Tensor, torch.nn.Parameter):
         lowest = float(value.detach().min()) if value.numel() else 0.0
-        if not (0 <= lowest and bool(torch.isfinite(value.detach()).all())):
+        if not (lowest >= 0 and bool(torch.isfinite(value.detach()).all())):
             raise ValueError(f"noise: expected finite variances >= 0, got {lowest}")
     return value
+
+
+def masked_system(kronecker: Kronecker, noise: Any, mask: Any) -> MaskedSystem | None:
+    """The system of the observed points; None if there are no holes and the noise is one number or Kronecker."""
+    kronecker._require_square("this")
+    points = None
+    if is_array(noise):
+        variances = as_tensor("noise", noise, kronecker.dtype)
+        if tuple(variances.shape) != kronecker.batch_shape and variances.ndim > 0:
+            try:
+                points, _ = kronecker._flat("noise", variances)
+            except ValueError:
+                points = None  # a batch of variances, which _System checks
+            if points is not None and points.ndim > 1:
+                raise ValueError(
+                    f"noise: one variance for every point has no batch, got shape {tuple(variances.shape)}"
+                )
+    if mask is None and points is None:
+        return None
+    if kronecker.batch_shape != ():
+        raise ValueError(
+            "mask= and noise for every point need a Kronecker without batch; this one has the batch "
+            f"{kronecker.batch_shape}: make one for each"
+        )
+    total = math.prod(kronecker.sizes)
+    observed = torch.ones(total, dtype=torch.bool)
+    if mask is not None:
+        given = torch.from_numpy(np.array(mask)) if isinstance(mask, np.ndarray) else mask
+        if not isinstance(given, Tensor) or given.dtype != torch.bool:
+            kind = given.dtype if isinstance(given, Tensor) else type(mask).__name__
+            raise TypeError(f"mask: expected an array of bool, True where observed, got {kind}")
+        observed, _ = kronecker._flat("mask", given)
+        if observed.ndim > 1:
+            raise ValueError(f"mask: expected no batch, got shape {tuple(given.shape)}")
+    if not bool(observed.any()):
+        raise ValueError("mask: no point is observed")
+    if isinstance(noise, (list, tuple)):
+        system = _System(kronecker, noise, ())
+        points = system.scales[0]
+        for vector in system.scales[1:]:
+            points = (points.unsqueeze(-1) * vector.unsqueeze(-2)).flatten(-2)
+        if points.ndim > 1:
+            raise ValueError("noise: vectors with a batch do not go with mask=")
+    if points is None:
+        points = noise_scalar(0.0 if noise is None else noise, kronecker.dtype)
+        if points.ndim > 0:
+            raise ValueError(f"noise: expected one number, got shape {tuple(points.shape)}")
+    else:
+        seen = points.detach()[observed]
+        if not bool(torch.isfinite(seen).all() and (seen >= 0).all()):
+            raise ValueError("noise: expected finite variances >= 0 at the observed points")
+        # Whatever stands at the missing points is not looked at.
+        points = torch.where(observed, points, torch.zeros((), dtype=points.dtype))
+    return MaskedSystem(kronecker, points, observed)
+
+
+def _observed_only(rows: Tensor, masked: MaskedSystem) -> Tensor:
+    """Zeros at the missing points, whatever stands there; what was observed has to be finite."""
+    rows = torch.where(masked.observed, rows, torch.zeros((), dtype=rows.dtype))
+    _algebra.check_data(rows.detach().resolve_neg().contiguous())
+    return rows
+
+
+def _count(name: str, value: Any, least: int = 1) -> int:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: expected an integer >= {least}, got {value!r}")
+    return int(value)

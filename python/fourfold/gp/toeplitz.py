@@ -64,7 +64,7 @@ def multiply(column: Tensor, x: Tensor) -> Tensor:
     padding = column.new_zeros(*column.shape[:-1], length - 2 * n + 1)
     circulant = torch.cat([column, padding, column[..., 1:].flip(-1)], -1)
     spectrum = torch.fft.rfft(circulant).real.unsqueeze(-1)
-    product = torch.fft.irfft(spectrum * torch.fft.rfft(x, length, dim=-2), length, dim=-2)
+    product: Tensor = torch.fft.irfft(spectrum * torch.fft.rfft(x, length, dim=-2), length, dim=-2)
     return product[..., :n, :]
 
 
