@@ -1,7 +1,7 @@
 """Relative L2 error off the grid and seconds of `fourfold.gp.pde.solve` with its defaults.
 
-    python benchmarks/gp_pde.py                    every problem
-    python benchmarks/gp_pde.py --only single_sin  one
+python benchmarks/gp_pde.py                    every problem
+python benchmarks/gp_pde.py --only single_sin  one
 """
 
 from __future__ import annotations

@@ -44,14 +44,14 @@ class System:
         m = self.ends.size
         matrix = np.zeros((self.size, self.size))
         inner = matrix[m:, m:]
-        for p, t in zip(
-            self._inner_orders, kernel.jet(self._lag, self._inner_orders), strict=True
-        ):
+        for p, t in zip(self._inner_orders, kernel.jet(self._lag, self._inner_orders), strict=True):
             toeplitz = scipy.linalg.toeplitz(t, -t if p % 2 else t)
             for r, s in self._pairs:
                 if r + s == p:
                     sign = -1.0 if s % 2 else 1.0
-                    inner += (sign * self.coefficients[r])[:, None] * toeplitz * self.coefficients[s]
+                    inner += (
+                        (sign * self.coefficients[r])[:, None] * toeplitz * self.coefficients[s]
+                    )
         for i in range(m):
             row = self.cross(kernel, self.ends[i : i + 1], int(self.end_orders[i]))[0]
             matrix[i] = row
@@ -124,7 +124,8 @@ class Factor:
     @property
     def weights(self) -> Array:
         """Of the functionals: ``u(x) = cross(x) @ weights``."""
-        return self.scaled_weights / self.scale
+        weights: Array = self.scaled_weights / self.scale
+        return weights
 
     @property
     def log_marginal_likelihood(self) -> float:
@@ -145,4 +146,5 @@ class Factor:
         cotangent /= self.scale
         # The jitter is relative to the diagonal of the Gram matrix, and moves with it.
         cotangent[np.diag_indices(n)] *= 1 + self.jitter
-        return -0.5 * self.system.pull_back(self.kernel, cotangent)
+        gradient: Array = -0.5 * self.system.pull_back(self.kernel, cotangent)
+        return gradient

@@ -121,9 +121,7 @@ class Problem:
 
     def coefficients(self, x: Array) -> dict[int, Array]:
         """``c_r`` at points (n,), for the orders of the operator in ascending order."""
-        return {
-            r: evaluated(f"operator[{r}]", self.operator[r], x) for r in sorted(self.operator)
-        }
+        return {r: evaluated(f"operator[{r}]", self.operator[r], x) for r in sorted(self.operator)}
 
     def source_at(self, x: Array) -> Array:
         """The right-hand side at points (n,)."""

@@ -14,14 +14,17 @@ __all__ = ["allencahn_1d", "mix_sin", "sin_cos", "single_sin", "x2_add_sinx", "x
 Array = npt.NDArray[np.float64]
 
 
-def _poisson(exact: Callable[[Array], Array], second: Function, high: float, points: int) -> Problem:
+def _poisson(
+    exact: Callable[[Array], Array], second: Function, high: float, points: int
+) -> Problem:
     left, right = exact(np.array([0.0, high]))
     conditions = [Dirichlet(0, left), Dirichlet(high, right)]
     return Problem((0, high), {2: 1.0}, second, conditions, points=points, exact=exact)
 
 
 def _sin_cos(x: Array) -> Array:
-    return np.sin(6 * x) * np.cos(100 * x)
+    u: Array = np.sin(6 * x) * np.cos(100 * x)
+    return u
 
 
 def _sin_cos_second(x: Array) -> Array:
@@ -30,9 +33,7 @@ def _sin_cos_second(x: Array) -> Array:
 
 def single_sin() -> Problem:
     """Poisson, ``u = sin 100x`` on [0, 2 pi]."""
-    return _poisson(
-        lambda x: np.sin(100 * x), lambda x: -1e4 * np.sin(100 * x), 2 * np.pi, 400
-    )
+    return _poisson(lambda x: np.sin(100 * x), lambda x: -1e4 * np.sin(100 * x), 2 * np.pi, 400)
 
 
 def sin_cos() -> Problem:
@@ -87,7 +88,8 @@ def allencahn_1d(name: str = "single_sin") -> Problem:
 
     def source(x: Array) -> Array:
         u = np.asarray(exact(x))
-        return linear.source_at(x) + u * (u**2 - 1)
+        found: Array = linear.source_at(x) + u * (u**2 - 1)
+        return found
 
     return Problem(
         linear.interval,

@@ -119,7 +119,5 @@ class Solution:
         if x.ndim != 1 or not np.isfinite(x).all():
             raise ValueError(f"points: expected a vector of finite numbers, got shape {x.shape}")
         if x.size and (x.min() < low or x.max() > high):
-            raise ValueError(
-                f"points: expected within [{low}, {high}], got [{x.min()}, {x.max()}]"
-            )
+            raise ValueError(f"points: expected within [{low}, {high}], got [{x.min()}, {x.max()}]")
         return x
