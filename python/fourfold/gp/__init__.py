@@ -1,7 +1,7 @@
 """Exact Gaussian processes on grids, and PDEs solved by them."""
 
 from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
-from fourfold.gp import kernels
+from fourfold.gp import kernels, pde
 from fourfold.gp._info import SolveInfo
 from fourfold.gp.kronecker import Kronecker
 from fourfold.gp.series import StateSpaceGP
@@ -15,4 +15,5 @@ __all__ = [
     "StateSpaceGP",
     "Toeplitz",
     "kernels",
+    "pde",
 ]

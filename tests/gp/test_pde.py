@@ -1,0 +1,240 @@
+"""Differential equations against exact solutions, dense conditioning, and finite differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from fourfold.errors import ConvergenceError
+from fourfold.gp import pde
+from fourfold.gp.kernels import (
+    Kernel,
+    Matern,
+    SpectralMixture,
+    SquaredExponential,
+    StudentTMixture,
+)
+from fourfold.gp.pde._system import Factor, System
+
+RNG = np.random.default_rng()
+
+
+def variable_problem(points: int = 9) -> pde.Problem:
+    """``(2 + x) u'' + cos(x) u' - 3 u = f`` with ``u = exp(x) sin 3x``, Dirichlet left, Neumann right."""
+
+    def jet(x: Any) -> Any:
+        e, s, c = np.exp(x), np.sin(3 * x), np.cos(3 * x)
+        return e * s, e * (s + 3 * c), e * (6 * c - 8 * s)
+
+    def source(x: Any) -> Any:
+        u, first, second = jet(x)
+        return (2 + x) * second + np.cos(x) * first - 3 * u
+
+    return pde.Problem(
+        (0.0, 1.5),
+        {2: lambda x: 2 + x, 1: np.cos, 0: -3.0},
+        source,
+        [pde.Dirichlet(0.0, 0.0), pde.Neumann(1.5, jet(1.5)[1])],
+        points=points,
+        exact=lambda x: jet(x)[0],
+    )
+
+
+def error(solution: pde.Solution) -> float:
+    problem = solution.problem
+    assert problem.exact is not None
+    x = RNG.uniform(*problem.interval, 300)
+    truth = np.asarray(problem.exact(x))
+    return float(np.linalg.norm(solution.u(x) - truth) / np.linalg.norm(truth))
+
+
+@pytest.mark.parametrize(
+    ("make", "most"),
+    [
+        (pde.problems.single_sin, 1e-6),
+        (pde.problems.sin_cos, 1e-6),
+        (pde.problems.mix_sin, 1e-9),
+        (lambda: pde.problems.mix_sin("sin"), 1e-9),
+        (pde.problems.x_time_sinx, 1e-5),
+        (pde.problems.x2_add_sinx, 1e-5),
+        (lambda: pde.problems.allencahn_1d("single_sin"), 1e-5),
+        (lambda: pde.problems.allencahn_1d("sin_cos"), 1e-5),
+    ],
+)
+def test_reference_problems_without_learning(make: Any, most: float) -> None:
+    assert error(pde.solve(make(), learn=False)) < most
+
+
+def test_variable_coefficients_and_neumann() -> None:
+    problem = variable_problem(60)
+    solution = pde.solve(problem)
+    assert error(solution) < 1e-6
+    x = RNG.uniform(0.1, 1.4, 20)
+    step = 1e-4
+    slope = (solution.u(x + step) - solution.u(x - step)) / (2 * step)
+    np.testing.assert_allclose(solution.derivative(x), slope, rtol=1e-5, atol=1e-5)
+    assert np.abs(solution.residual(x)).max() < 1e-3
+    assert solution.derivative([1.5])[0] == pytest.approx(problem.conditions[1].value, rel=1e-6)
+
+
+def test_initial_value_problem() -> None:
+    problem = pde.Problem(
+        (0, 3), {2: 1, 0: 4}, 0.0, [pde.Dirichlet(0, 1), pde.Neumann(0, 0)], points=80
+    )
+    solution = pde.solve(problem, SquaredExponential(1.0))
+    x = RNG.uniform(0, 3, 50)
+    np.testing.assert_allclose(solution.u(x), np.cos(2 * x), atol=1e-5)
+
+
+def test_equals_conditioning_written_out_with_mpmath() -> None:
+    """Mean and deviation from derivatives by mpmath and 40-digit linear algebra."""
+    problem, scale, jitter = variable_problem(7), 0.8, 1e-8
+    solution = pde.solve(problem, SquaredExponential(scale), learn=False, jitter=jitter)
+    with mpmath.workdps(40):
+
+        def kernel(x: Any, y: Any, r: int, s: int) -> Any:
+            z = (mpmath.mpf(float(x)) - mpmath.mpf(float(y))) / mpmath.mpf(scale)
+            n = r + s
+            hermite = mpmath.hermite(n, z / mpmath.sqrt(2)) / mpmath.sqrt(2) ** n
+            value = (-1) ** n * hermite * mpmath.exp(-(z**2) / 2) / mpmath.mpf(scale) ** n
+            return (-1) ** s * value
+
+        grid = problem.grid
+        functionals = [([(1.0, c.order)], c.x) for c in problem.conditions]
+        functionals += [([(2 + x, 2), (np.cos(x), 1), (-3.0, 0)], x) for x in grid]
+        y = [c.value for c in problem.conditions] + list(problem.source_at(grid))
+        size = len(y)
+
+        def covariance(a: Any, b: Any) -> Any:
+            return mpmath.fsum(
+                mpmath.mpf(float(c)) * mpmath.mpf(float(d)) * kernel(a[1], b[1], r, s)
+                for c, r in a[0]
+                for d, s in b[0]
+            )
+
+        gram = mpmath.matrix(size, size)
+        for i in range(size):
+            for j in range(size):
+                gram[i, j] = covariance(functionals[i], functionals[j])
+        for i in range(size):
+            gram[i, i] *= 1 + mpmath.mpf(jitter)
+        data = mpmath.matrix([float(v) for v in y])
+        weights = mpmath.lu_solve(gram, data)
+        variance = (data.T * weights)[0] / size
+        for point in (0.05, 0.77, 1.31):
+            at = ([(1.0, 0)], point)
+            row = mpmath.matrix([covariance(at, b) for b in functionals])
+            mean = (row.T * weights)[0]
+            spread = variance * (1 - (row.T * mpmath.lu_solve(gram, row))[0])
+            assert solution.u([point])[0] == pytest.approx(float(mean), rel=1e-6)
+            assert solution.std([point])[0] == pytest.approx(float(mpmath.sqrt(spread)), rel=1e-4)
+        sign, logdet = 1, mpmath.log(mpmath.det(gram))
+        likelihood = -(size * mpmath.log(2 * mpmath.pi * variance) + logdet + size) / 2
+    assert sign == 1
+    assert solution.log_marginal_likelihood == pytest.approx(float(likelihood), rel=1e-6)
+    assert solution.variance == pytest.approx(float(variance), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        SpectralMixture([1.0, 0.4, 0.2], [0.3, 0.5, 0.2], [0.0, 0.7, 1.9]),
+        StudentTMixture([1.0, 0.4], [0.5, 0.8], [0.1, 0.9]),
+        SquaredExponential(0.4) + Matern(0.6),
+    ],
+)
+def test_gradient_of_the_likelihood(kernel: Kernel) -> None:
+    problem = variable_problem(11)
+    grid = problem.grid
+    system = System(problem.conditions, grid, problem.coefficients(grid), problem.source_at(grid))
+    gradient = Factor(system, kernel, 1e-6).gradient()
+    theta, step = kernel.theta, 1e-5
+    for i in range(theta.size):
+        move = step * (np.arange(theta.size) == i)
+        above, below = (
+            Factor(system, kernel.with_theta(t), 1e-6).log_marginal_likelihood
+            for t in (theta + move, theta - move)
+        )
+        assert gradient[i] == pytest.approx((above - below) / (2 * step), rel=1e-4, abs=1e-4)
+
+
+def test_learning_raises_the_likelihood_and_finds_the_frequency() -> None:
+    frequency = float(RNG.uniform(3, 6))
+    m = 2 * np.pi * frequency
+    problem = pde.Problem(
+        (0, 1),
+        {2: 1.0},
+        lambda x: -(m**2) * np.sin(m * x),
+        [pde.Dirichlet(0, 0), pde.Dirichlet(1, np.sin(m))],
+        points=60,
+    )
+    start, learned = (pde.solve(problem, learn=learn) for learn in (False, True))
+    assert learned.log_marginal_likelihood >= start.log_marginal_likelihood
+    strongest = learned.frequencies[np.argsort(-learned.weights * learned.frequencies**4)[:3]]
+    assert np.abs(strongest - frequency).min() < 0.3
+    x = RNG.uniform(0, 1, 50)
+    assert np.abs(learned.u(x) - np.sin(m * x)).max() < 1e-5
+    assert learned.weights.shape == learned.frequencies.shape
+
+
+def test_newton_that_cannot_finish_says_so() -> None:
+    with pytest.raises(ConvergenceError, match="Gauss-Newton"):
+        pde.solve(pde.problems.allencahn_1d(), learn=False, newton_steps=1)
+
+
+def test_jitter_is_raised_and_reported() -> None:
+    problem = pde.Problem((0, 1), {2: 1.0}, 1.0, [pde.Dirichlet(0, 0), pde.Dirichlet(1, 0)])
+    solution = pde.solve(problem, SquaredExponential(0.5), learn=False, jitter=1e-17)
+    assert solution.jitter > 1e-17
+    x = RNG.uniform(0, 1, 20)
+    np.testing.assert_allclose(solution.u(x), x * (x - 1) / 2, atol=1e-4)
+    assert (solution.std(x) >= 0).all()
+
+
+def test_all_zero_data_give_zero() -> None:
+    problem = pde.Problem((0, 1), {2: 1.0}, 0.0, [pde.Dirichlet(0, 0)], points=20)
+    assert not pde.solve(problem, SquaredExponential(0.3)).u([0.2, 0.7]).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"interval": (1, 0)}, "interval"),
+        ({"operator": {3: 1.0}}, "operator"),
+        ({"operator": {}}, "operator"),
+        ({"operator": {2: np.nan}}, r"operator\[2\]"),
+        ({"source": lambda x: x[:-1]}, "source"),
+        ({"source": np.inf}, "source"),
+        ({"conditions": [pde.Dirichlet(0.5, 0)]}, "conditions"),
+        ({"conditions": [pde.Dirichlet(0, np.nan)]}, "conditions"),
+        ({"conditions": [pde.Dirichlet(0, 1), pde.Dirichlet(0, 2)]}, "conditions"),
+        ({"points": 1}, "points"),
+    ],
+)
+def test_bad_problems_are_refused(change: dict[str, Any], message: str) -> None:
+    good: dict[str, Any] = {
+        "interval": (0, 1),
+        "operator": {2: 1.0},
+        "source": 0.0,
+        "conditions": [pde.Dirichlet(0, 0)],
+    }
+    with pytest.raises(ValueError, match=message):
+        pde.Problem(**(good | change))
+
+
+def test_bad_arguments_are_refused() -> None:
+    problem = variable_problem()
+    with pytest.raises(ValueError, match="jitter"):
+        pde.solve(problem, jitter=0.0)
+    with pytest.raises(ValueError, match="orders: Matern"):
+        pde.solve(problem, Matern(nu=1.5))
+    solution = pde.solve(problem, SquaredExponential(0.5), learn=False)
+    with pytest.raises(ValueError, match="points"):
+        solution.u([2.0])
+    with pytest.raises(ValueError, match="order"):
+        solution.derivative([1.0], 3)
+    with pytest.raises(AttributeError):
+        _ = solution.frequencies
