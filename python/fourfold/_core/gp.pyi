@@ -19,7 +19,6 @@ def covariance_pull_back(
     gradient: int,
     threads: int,
 ) -> None: ...
-
 def state_space(
     *,
     order: list[int],
@@ -37,6 +36,7 @@ def state_space(
     threads: int,
 ) -> list[tuple[int, float]]: ...
 def state_space_scratch(order: list[int], count: int) -> int: ...
+
 """Types of `fourfold._core.gp` (csrc/bindings/gp.cpp). Addresses are integers; 0 means none."""
 
 # (rows, columns, address, stride of a batch item, row stride, column stride), strides in elements
