@@ -28,7 +28,8 @@ def _sin_cos(x: Array) -> Array:
 
 
 def _sin_cos_second(x: Array) -> Array:
-    return -10036 * _sin_cos(x) - 1200 * np.cos(6 * x) * np.sin(100 * x)
+    second: Array = -10036 * _sin_cos(x) - 1200 * np.cos(6 * x) * np.sin(100 * x)
+    return second
 
 
 def single_sin() -> Problem:
