@@ -25,6 +25,10 @@ using cd = std::complex<double>;
 constexpr double pi = std::numbers::pi;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
+Interval between(double t0, double t1, std::int64_t steps, double rtol, double atol, double max_step, double min_step) {
+    return {t0, t1, 0, steps, rtol, atol, max_step, min_step, nullptr, nullptr};
+}
+
 // sum_j z_j exp(sign 2 pi i j k / n), n a power of two
 void fft(std::vector<cd>& z, double sign) {
     const std::size_t n = z.size();
@@ -80,8 +84,10 @@ struct Bench {
     std::size_t n;
     double length;
     FftPlan<T> plan;
-    FieldOps<T> ops{nullptr, nullptr, plain_nonlinear<T>};
-    Medium<T> medium{1, nullptr, nullptr};
+    FieldOps<T> ops{};
+    Setup<T> setup{};
+    Medium<T> constant{1, nullptr, nullptr, 0};
+    AlignedBuffer<T> medium_scratch;
     std::vector<double> k, omega;
     std::vector<T> filter;
     AlignedBuffer<T> re, im, scratch;
@@ -89,7 +95,10 @@ struct Bench {
     Progress progress{};
     bool cancel = false;
 
-    Bench(std::size_t n_, double length_) : n(n_), length(length_), plan(n_, 1), re(n_), im(n_) {
+    Bench(std::size_t n_, double length_)
+        : n(n_), length(length_), plan(n_, 1), medium_scratch(4 * array_stride<T>(n_)), re(n_), im(n_) {
+        ops.nonlinear = plain_nonlinear<T>;
+        setup.plan = &plan;
         for (std::size_t i = 0; i < n; ++i) {
             const double index = i < n / 2 ? double(i) : double(i) - double(n);
             k.push_back(2 * pi * index / length);
@@ -120,8 +129,11 @@ struct Bench {
         progress = {};
     }
 
+    MediumInTime<T> medium() { return {setup, constant, medium_scratch.data()}; }
+
     Status run(Method method, Interval interval) {
-        return run_runge_kutta<T>(method, plan, ops, medium, omega.data(), filter.empty() ? nullptr : filter.data(),
+        MediumInTime<T> now = medium();
+        return run_runge_kutta<T>(method, plan, ops, now, omega.data(), filter.empty() ? nullptr : filter.data(),
                                   interval, progress, re.data(), im.data(), workspace, {cancel_requested, &cancel});
     }
 };
@@ -151,8 +163,8 @@ double fixed_error(Method method, std::int64_t steps) {
     bench.set(soliton(512, box, 1.5, -2, 1, 0));
     bench.start(method);
     // two intervals: nothing may depend on where a run is cut
-    CHECK(bench.run(method, {0, 1, steps / 2, 0, 0, infinity, 0}) == Status::ok);
-    CHECK(bench.run(method, {1, 2, steps / 2, 0, 0, infinity, 0}) == Status::ok);
+    CHECK(bench.run(method, between(0, 1, steps / 2, 0, 0, infinity, 0)) == Status::ok);
+    CHECK(bench.run(method, between(1, 2, steps / 2, 0, 0, infinity, 0)) == Status::ok);
     CHECK(bench.progress.steps == steps && bench.progress.rejected == 0 && bench.progress.time == 2);
     return distance(bench.psi(), soliton(512, box, 1.5, -2, 1, 2));
 }
@@ -221,9 +233,9 @@ void adaptive_steps_keep_the_tolerance() {
             double longest = 0;
             for (int i = 0; i < 20; ++i) {  // uneven intervals, some shorter than the step
                 const double t0 = i * 0.1, t1 = t0 + 0.1, cut = t0 + (i % 3 == 0 ? 1e-6 : 0.03);
-                CHECK(bench.run(method, {t0, cut, 0, rtol, 0, infinity, 1e-12}) == Status::ok);
+                CHECK(bench.run(method, between(t0, cut, 0, rtol, 0, infinity, 1e-12)) == Status::ok);
                 CHECK(bench.progress.time == cut);
-                CHECK(bench.run(method, {cut, t1, 0, rtol, 0, infinity, 1e-12}) == Status::ok);
+                CHECK(bench.run(method, between(cut, t1, 0, rtol, 0, infinity, 1e-12)) == Status::ok);
                 if (i > 0 && bench.progress.step < longest / 4) CHECK(false);
                 longest = std::max(longest, bench.progress.step);
             }
@@ -242,17 +254,17 @@ void linear_problems_are_exact() {
     // g = 0: only the phase exp(-i omega t), in one step; a loss that is constant damps by exp(-gamma t)
     for (const Method method : {Method::rk4ip, Method::dop853}) {
         Bench<double> bench(64, 2 * pi);
-        bench.medium.nonlinearity = 0;
+        bench.constant.nonlinearity = 0;
         std::vector<double> loss(64, 0.3);
         std::vector<cd> psi(64);
         for (std::size_t i = 0; i < 64; ++i)
             psi[i] = std::polar(1.0, 3 * bench.x(i)) + std::polar(0.5, -7 * bench.x(i));
         bench.set(psi);
         bench.start(method);
-        CHECK(bench.run(method, {0, 2, 0, 1e-8, 1e-10, infinity, 1e-12}) == Status::ok);
+        CHECK(bench.run(method, between(0, 2, 0, 1e-8, 1e-10, infinity, 1e-12)) == Status::ok);
         CHECK(bench.progress.steps == 1);
-        bench.medium.loss = loss.data();
-        CHECK(bench.run(method, {2, 3, 0, 1e-12, 0, infinity, 1e-12}) == Status::ok);
+        bench.constant.loss = loss.data();
+        CHECK(bench.run(method, between(2, 3, 0, 1e-12, 0, infinity, 1e-12)) == Status::ok);
         for (std::size_t i = 0; i < 64; ++i) {
             psi[i] = std::exp(-0.3) *
                      (std::polar(1.0, 3 * bench.x(i) - 4.5 * 3) + std::polar(0.5, -7 * bench.x(i) - 24.5 * 3));
@@ -271,7 +283,7 @@ void filter_shields_the_nonlinearity() {
             psi[i] = std::polar(1.2, 3 * bench.x(i)) + std::polar(0.7, 20 * bench.x(i));
         bench.set(psi);
         bench.start(method);
-        CHECK(bench.run(method, {0, 1, 400, 0, 0, infinity, 0}) == Status::ok);
+        CHECK(bench.run(method, between(0, 1, 400, 0, 0, infinity, 0)) == Status::ok);
         for (std::size_t i = 0; i < 64; ++i) {
             psi[i] = std::polar(1.2, 3 * bench.x(i) - 4.5 + 1.44) + std::polar(0.7, 20 * bench.x(i) - 200);
         }
@@ -285,8 +297,8 @@ void time_runs_backwards() {
         const auto begin = soliton(512, box, 1.5, -2, 1, 0);
         bench.set(begin);
         bench.start(method);
-        CHECK(bench.run(method, {0, 1, 0, 1e-10, 1e-12, infinity, 1e-12}) == Status::ok);
-        CHECK(bench.run(method, {1, 0, 0, 1e-10, 1e-12, infinity, 1e-12}) == Status::ok);
+        CHECK(bench.run(method, between(0, 1, 0, 1e-10, 1e-12, infinity, 1e-12)) == Status::ok);
+        CHECK(bench.run(method, between(1, 0, 0, 1e-10, 1e-12, infinity, 1e-12)) == Status::ok);
         CHECK(distance(bench.psi(), begin) < 1e-8);
     }
 }
@@ -301,27 +313,27 @@ void failures_are_named() {
             bench.set(begin);
             bench.start(method);
         };
-        bench.medium.loss = gain.data();
+        bench.constant.loss = gain.data();
         restart();
-        CHECK(bench.run(method, {0, 10, 10000, 0, 0, infinity, 0}) == Status::not_finite);
+        CHECK(bench.run(method, between(0, 10, 10000, 0, 0, infinity, 0)) == Status::not_finite);
         CHECK(bench.progress.time > 0 && bench.progress.time < 0.1);
         if (method != Method::etdrk4) {
             restart();
-            CHECK(bench.run(method, {0, 10, 0, 1e-6, 1e-8, infinity, 1e-6}) == Status::step_floor);
+            CHECK(bench.run(method, between(0, 10, 0, 1e-6, 1e-8, infinity, 1e-6)) == Status::step_floor);
             CHECK(bench.progress.time > 0 && bench.progress.time < 0.1);
             for (const cd z : bench.psi()) CHECK(std::isfinite(std::abs(z)));  // the last good state
             restart();
             bench.re[3] = 1e200;  // its square is infinite
-            CHECK(bench.run(method, {0, 10, 0, 1e-6, 1e-8, infinity, 1e-12}) == Status::not_finite);
+            CHECK(bench.run(method, between(0, 10, 0, 1e-6, 1e-8, infinity, 1e-12)) == Status::not_finite);
             restart();
             bench.re[3] = std::nan("");
-            CHECK(bench.run(method, {0, 10, 0, 1e-6, 1e-8, infinity, 1e-12}) == Status::not_finite);
+            CHECK(bench.run(method, between(0, 10, 0, 1e-6, 1e-8, infinity, 1e-12)) == Status::not_finite);
             CHECK(bench.progress.time == 0);
         }
-        bench.medium.loss = nullptr;
+        bench.constant.loss = nullptr;
         restart();
         bench.cancel = true;
-        CHECK(bench.run(method, {0, 10, 100, 0, 0, infinity, 0}) == Status::cancelled);
+        CHECK(bench.run(method, between(0, 10, 100, 0, 0, infinity, 0)) == Status::cancelled);
         CHECK(bench.progress.steps == 0 && distance(bench.psi(), begin) < 1e-14);
     }
 }
@@ -337,13 +349,14 @@ void published_soliton() {
     PublishedState<double> state{};
     state.fields = fields.data();
     Progress progress{};
-    published_start<double>(bench.plan, bench.ops, bench.medium, bench.omega.data(), bench.filter.data(), 0, 20, 1e-9,
-                            1e-11, 0.1, bench.re.data(), bench.im.data(), state, scratch.data(), progress);
+    MediumInTime<double> medium = bench.medium();
+    published_start<double>(bench.plan, bench.ops, medium, bench.omega.data(), bench.filter.data(), 0, 20, 1e-9, 1e-11,
+                            0.1, bench.re.data(), bench.im.data(), state, scratch.data(), progress);
     double worst = 0;
     for (int i = 0; i < 100; ++i) {
         const double t = i == 99 ? 20.0 : i * (20.0 / 99);
         for (std::size_t j = 0; j < scratch.size(); ++j) scratch[j] = std::nan("");  // scratch is only lent
-        CHECK(published_advance<double>(bench.plan, bench.ops, bench.medium, bench.omega.data(), bench.filter.data(), t,
+        CHECK(published_advance<double>(bench.plan, bench.ops, medium, bench.omega.data(), bench.filter.data(), t,
                                         state, scratch.data(), bench.re.data(), bench.im.data(), progress,
                                         CancelFlag{}) == Status::ok);
         worst = std::max(worst, distance(bench.psi(), soliton(n, 50, 2, -10, 1, t)));
