@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -245,7 +246,7 @@ def _solve_group(members: list[_Point], t: npt.ArrayLike, options: dict[str, Any
     try:
         return solve(problem, np.stack([member.field for member in members]), t, **options)
     except (BlowUpError, StepSizeError) as error:
-        inner = int(np.prod(members[0].field.shape[:-1], dtype=np.int64))
+        inner = math.prod(members[0].field.shape[:-1])
         label = _label(members[error.realisation // inner].values)
         raise type(error)(
             f"at {label}: {error}",
