@@ -44,7 +44,9 @@ def test_updates_are_thinned_out_but_for_those_that_count(screen: io.StringIO) -
         update(2, name="skipped")
         update(4, now=True, name="last")
     shown = screen.getvalue()
-    assert "last [bold]" in shown and "100%" in shown and "skipped" not in shown
+    assert "last [bold]" in shown
+    assert "100%" in shown
+    assert "skipped" not in shown
 
 
 def test_learning_shows_epochs_and_bits(screen: io.StringIO) -> None:
@@ -54,7 +56,9 @@ def test_learning_shows_epochs_and_bits(screen: io.StringIO) -> None:
         report(2, 1.25, 1.5)
         report(3, 1.125, None)
     shown = screen.getvalue()
-    assert "epoch 2 / 3" in shown and "1.1250 bits/dim" in shown and "100%" in shown
+    assert "epoch 2 / 3" in shown
+    assert "1.1250 bits/dim" in shown
+    assert "100%" in shown
 
 
 def test_a_command_prints_lines_without_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
@@ -70,4 +74,5 @@ def test_a_command_shows_a_bar_on_a_terminal(screen: io.StringIO) -> None:
         say("one [x]", 0.0)
         say("two", 0.5)
     shown = screen.getvalue()
-    assert "two" in shown and "50%" in shown
+    assert "two" in shown
+    assert "50%" in shown
