@@ -104,7 +104,7 @@ def _draw_statistics(section: Section, t: Float64, coherence: Float64, spectrum:
     left.plot(t, coherence, color=COLOURS[0])
     left.axhline(1 / REALISATIONS, color="black", linewidth=0.8, linestyle=":")
     left.set_xlabel("t")
-    left.set_ylabel("coherence |g₁₂|, mean over x")
+    left.set_ylabel(r"coherence $|g_{12}|$, mean over $x$")
     left.set_ylim(0, 1.05)
     order = np.argsort(GRID.k)
     for index in (0, 10, 20, 40, 80):
@@ -116,7 +116,7 @@ def _draw_statistics(section: Section, t: Float64, coherence: Float64, spectrum:
         )
     right.set_xlim(-12, 12)
     right.set_xlabel("K")
-    right.set_ylabel("⟨|c_K|²⟩")
+    right.set_ylabel(r"$\langle|c_K|^2\rangle$")
     right.legend(frameon=False, fontsize=8)
     section.figures.append(
         picture(
