@@ -56,7 +56,8 @@ def test_figures_are_of_solutions(draw: Callable[[Any], object], given: Any) -> 
 
 def test_times_of_figures_are_real() -> None:
     solution = nlse.solve(nlse.Problem(GRID), FIELD, [0, 1])
-    for times in (FIELD, ["1"]):
+    mistakes: list[Any] = [FIELD, ["1"]]
+    for times in mistakes:
         with pytest.raises(TypeError, match=r"^times must be real numbers, got dtype"):
             nlse.plot.snapshots(solution, times)
 
