@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from fourfold._progress import terminal_bar
 from fourfold.errors import MissingProgramError
 from fourfold.nlse._drawing import BLUE, GREY, NORMAL, SMALL, abs2, decibels, new_figure
 from fourfold.nlse._members import Index, caption, check_realisation, member
@@ -188,12 +189,9 @@ def _rate(fps: Any, most: float) -> float:
 
 def _counted(count: int, name: str, progress: bool) -> Iterator[int]:
     """0 ... count - 1, with a bar on terminals."""
-    if not progress:
-        yield from range(count)
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    shown: Any = console.is_interactive or console.is_jupyter
-    yield from track(range(count), name, console=console, disable=not shown)
+    columns = ("{task.fields[name]}", "bar", "percent", "left")
+    with terminal_bar(progress, *columns, total=count, name=name) as update:
+        for number in range(count):
+            yield number
+            if update is not None:
+                update(number + 1, now=number + 1 == count)

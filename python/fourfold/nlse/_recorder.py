@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ class EnsembleRecorder:
         n = problem.grid.n
         self._problem = problem
         self._batch_shape = batch_shape
-        self._count = int(np.prod(batch_shape))
+        self._count = math.prod(batch_shape)
         self._rows = max(1, _BLOCK_BYTES // (n * 16))
         self._mean_field = np.empty((times, n), dtype=np.complex128)
         self._mean_coefficients = np.empty((times, n), dtype=np.complex128)
