@@ -12,11 +12,25 @@ import pytest
 import rich.console
 
 from fourfold import errors, nlse
+from fourfold.nlse import _scan
 
 xarray = pytest.importorskip("xarray")
 
 GRID = nlse.Grid(n=64, length=20.0)
 T = [0.0, 0.3, 1.0]
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of the fields that are solved for together."""
+    shapes = []
+
+    def counted(problem: nlse.Problem, psi0: Any, t: Any, **options: Any) -> nlse.Solution:
+        shapes.append(psi0.shape)
+        return nlse.solve(problem, psi0, t, **options)
+
+    monkeypatch.setattr(_scan, "solve", counted)
+    return shapes
 
 
 def start(amplitude: float = 1.0, velocity: float = 0.0) -> Any:
@@ -44,16 +58,7 @@ def test_every_point_is_what_it_is_alone() -> None:
     np.testing.assert_array_equal(found["x"], GRID.x)
 
 
-def test_one_batch_gives_the_bits_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fourfold.nlse import _scan
-
-    batches = []
-
-    def counted(problem: nlse.Problem, psi0: Any, t: Any, **options: Any) -> nlse.Solution:
-        batches.append(psi0.shape)
-        return nlse.solve(problem, psi0, t, **options)
-
-    monkeypatch.setattr(_scan, "solve", counted)
+def test_one_batch_gives_the_bits_of_each(batches: list[tuple[int, ...]]) -> None:
     found = nlse.scan(
         lambda g: nlse.Problem(GRID, nonlinearity=g), start, T, {"velocity": [0, 1], "g": [1, 2.0]}
     )
@@ -62,17 +67,7 @@ def test_one_batch_gives_the_bits_of_each(monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_array_equal(found["psi"].sel(g=2, velocity=1), alone.psi)
 
 
-def test_dispersion_and_time_make_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fourfold.nlse import _scan
-
-    batches = []
-
-    def counted(problem: nlse.Problem, psi0: Any, t: Any, **options: Any) -> nlse.Solution:
-        batches.append(psi0.shape)
-        return nlse.solve(problem, psi0, t, **options)
-
-    monkeypatch.setattr(_scan, "solve", counted)
-
+def test_dispersion_and_time_make_groups(batches: list[tuple[int, ...]]) -> None:
     def problem(third: float, g: float) -> nlse.Problem:
         return nlse.Problem(GRID, dispersion={2: 0.5, 3: third}, nonlinearity=g)
 
@@ -185,16 +180,7 @@ def test_a_coefficient_and_the_state_may_share_a_parameter() -> None:
     np.testing.assert_allclose(shape, np.broadcast_to(np.abs(start()), (3, 3, 64)), atol=2e-4)
 
 
-def test_what_depends_on_time_is_shared_by_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fourfold.nlse import _scan
-
-    batches = []
-
-    def counted(problem: nlse.Problem, psi0: Any, t: Any, **options: Any) -> nlse.Solution:
-        batches.append(psi0.shape)
-        return nlse.solve(problem, psi0, t, **options)
-
-    monkeypatch.setattr(_scan, "solve", counted)
+def test_what_depends_on_time_is_shared_by_one_batch(batches: list[tuple[int, ...]]) -> None:
     shaken = nlse.Problem(GRID, potential=nlse.Modulated(GRID.x, np.sin))
     found = nlse.scan(shaken, start(), T, {"nonlinearity": [0.5, 1.0], "loss": [0.0, 0.1]})
     assert batches == [(4, 64)]

@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +16,9 @@ import numpy.typing as npt
 
 from fourfold._progress import terminal_bar
 from fourfold.errors import MissingProgramError
-from fourfold.nlse._drawing import BLUE, GREY, NORMAL, SMALL, abs2, decibels, new_figure
+from fourfold.nlse._checks import real
+from fourfold.nlse._densities import abs2, power
+from fourfold.nlse._drawing import BLUE, GREY, NORMAL, SMALL, decibels, new_figure
 from fourfold.nlse._members import Index, caption, check_realisation, member
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class _Stage:
         else:
             field = member(solution, realisation)
             self.intensity = abs2(field)
-            spectrum = abs2(np.fft.fft(field.astype(np.complex128), axis=-1, norm="forward"))
+            spectrum = power(field)
             symbols = r"$|\psi|^2$", r"$|c_k|^2$ (dB)"
         order = np.argsort(solution.grid.k)
         k = solution.grid.k[order]
@@ -179,9 +180,7 @@ def _ffmpeg() -> str:
 
 
 def _rate(fps: Any, most: float) -> float:
-    if isinstance(fps, (bool, np.bool_)) or not isinstance(fps, Real):
-        raise TypeError(f"fps must be a real number, got {fps!r}")
-    rate = float(fps)
+    rate = real("fps", fps)
     if not 0 < rate <= most:
         raise ValueError(f"fps must be more than 0 and at most {most:g}, got {rate:g}")
     return rate
