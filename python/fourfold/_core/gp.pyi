@@ -91,6 +91,41 @@ def mode_gram_float32(
     threads: int,
     /,
 ) -> None: ...
+def spectral_forward_float32(
+    batch: int,
+    count: int,
+    sizes: list[int],
+    items: list[int],
+    factors: list[int],
+    noise: int,
+    y: int,
+    asymmetry: float,
+    basis: int,
+    values: int,
+    x: int,
+    quad: int,
+    logdet: int,
+    threads: int,
+    /,
+) -> bool: ...
+def spectral_backward_float32(
+    batch: int,
+    count: int,
+    sizes: list[int],
+    items: list[int],
+    basis: int,
+    values: int,
+    noise: int,
+    x: int,
+    grad_quad: int,
+    grad_logdet: int,
+    wanted: list[bool],
+    grad_factors: int,
+    grad_noise: int,
+    grad_y: int,
+    threads: int,
+    /,
+) -> None: ...
 def asymmetry_float32(batch: int, n: int, a: int, threads: int, /) -> tuple[float, float]: ...
 def all_finite_float32(rows: int, n: int, x: int, threads: int, /) -> bool: ...
 def row_dots_float32(rows: int, n: int, x: int, z: int, out: int, threads: int, /) -> None: ...
@@ -106,6 +141,8 @@ triangular_solves_float64 = triangular_solves_float32
 spectral_divide_float64 = spectral_divide_float32
 spectral_sums_float64 = spectral_sums_float32
 mode_gram_float64 = mode_gram_float32
+spectral_forward_float64 = spectral_forward_float32
+spectral_backward_float64 = spectral_backward_float32
 asymmetry_float64 = asymmetry_float32
 
 # jobs: (batch, n, address of a, of values, of vectors)

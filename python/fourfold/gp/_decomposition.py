@@ -14,6 +14,7 @@ from fourfold.gp import _kernel
 from fourfold.gp._centrosymmetric import halves, join
 
 __all__ = [
+    "ASYMMETRY",
     "Decomposition",
     "check_data",
     "check_factors",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 # Relative to the largest entry. Round-off is far below; finite differences of single entries pass.
-_ASYMMETRY = {torch.float64: 1e-5, torch.float32: 1e-2}
+ASYMMETRY = {torch.float64: 1e-5, torch.float32: 1e-2}
 
 
 class Decomposition(NamedTuple):
@@ -50,7 +51,7 @@ def check_factors(factors: Sequence[Tensor]) -> None:
         largest, difference = _kernel.asymmetry(factor)
         if not math.isfinite(largest):
             raise ValueError(f"factors[{k}] has entries that are not finite")
-        if difference > _ASYMMETRY[factor.dtype] * largest:
+        if difference > ASYMMETRY[factor.dtype] * largest:
             raise ValueError(
                 f"factors[{k}] is not symmetric: entries across the diagonal differ by {difference:.3g}, "
                 f"the largest entry is {largest:.3g}"

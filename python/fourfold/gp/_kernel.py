@@ -28,7 +28,9 @@ __all__ = [
     "row_dots",
     "scale_rows",
     "small_eigh",
+    "spectral_backward",
     "spectral_divide_",
+    "spectral_forward",
     "spectral_sums",
     "triangular_solves",
 ]
@@ -203,6 +205,79 @@ def mode_gram(
             gram=gram,
         )
     return gram
+
+
+def spectral_forward(
+    factors: Sequence[Tensor], noise: Tensor, y: Tensor, limit: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor] | None:
+    """``y'(K + s)^-1 y`` (batch, count), ``log det (K + s)`` (batch,), and basis, values and x for the gradient.
+
+    None if a factor or y has entries that are not finite, a factor's entries across the diagonal differ by more than
+    ``limit`` of its largest one, or a matrix is not positive definite.
+    """
+    batch, count, _ = y.shape
+    dtype = y.dtype
+    sizes = [f.shape[-1] for f in factors]
+    items = [f.shape[0] for f in factors]
+    basis = y.new_empty(sum(i * n * n for i, n in zip(items, sizes, strict=True)))
+    values = y.new_empty(batch * sum(sizes))
+    x = torch.empty_like(y)
+    quad = y.new_empty(batch, count)
+    logdet = y.new_empty(batch)
+    fine = _call(
+        "spectral_forward",
+        dtype,
+        batch=batch,
+        count=count,
+        sizes=sizes,
+        items=items,
+        factors=list(factors),
+        noise=noise,
+        y=y,
+        limit=limit,
+        basis=basis,
+        values=values,
+        x=x,
+        quad=quad,
+        logdet=logdet,
+    )
+    return (quad, logdet, basis, values, x) if fine else None
+
+
+def spectral_backward(
+    grads: Sequence[Tensor],
+    basis: Tensor,
+    values: Tensor,
+    noise: Tensor,
+    x: Tensor,
+    sizes: Sequence[int],
+    items: Sequence[int],
+    wanted: Sequence[bool],
+    wants_y: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of the factors, packed as basis, of the noise and of y, for those of quad and logdet."""
+    grad_factors = torch.empty_like(basis)
+    grad_noise = torch.empty_like(noise)
+    grad_y = torch.empty_like(x) if wants_y else None
+    _call(
+        "spectral_backward",
+        x.dtype,
+        batch=x.shape[0],
+        count=x.shape[1],
+        sizes=sizes,
+        items=items,
+        basis=basis,
+        values=values,
+        noise=noise,
+        x=x,
+        grad_quad=grads[0].contiguous(),
+        grad_logdet=grads[1].contiguous(),
+        wanted=list(wanted),
+        grad_factors=grad_factors,
+        grad_noise=grad_noise,
+        grad_y=0 if grad_y is None else grad_y,
+    )
+    return grad_factors, grad_noise, grad_y
 
 
 def asymmetry(matrix: Tensor) -> tuple[float, float]:

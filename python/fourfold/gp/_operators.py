@@ -6,15 +6,15 @@ Gradients are of first order; a second backward raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fourfold.gp import _algebra
-from fourfold.gp._decomposition import split, unpack
-from fourfold.gp._registered import packed, plain, refuse_vmap
+from fourfold.gp._decomposition import split
+from fourfold.gp._packed import INV_QUAD_LOGDET, SOLVE, Operation
+from fourfold.gp._registered import plain, refuse_vmap
 
 __all__ = ["inv_quad_logdet", "is_direct", "solve"]
 
@@ -44,21 +44,18 @@ def inv_quad_logdet(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags
 ) -> tuple[Tensor, Tensor]:
     """``y'(K + s)^-1 y`` (batch, count) and ``logdet (K + s)`` (batch,), differentiable."""
-    quad, logdet = _dispatch(_InvQuadLogdet, _algebra.inv_quad_logdet, factors, noise, y, toeplitz)[
-        :2
-    ]
+    quad, logdet = _dispatch(_InvQuadLogdet, factors, noise, y, toeplitz)[:2]
     return quad, logdet
 
 
 def solve(factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags) -> Tensor:
     """``(K + s)^-1 y`` (batch, count, N), differentiable."""
-    solution: Tensor = _dispatch(_Solve, _algebra.solve, factors, noise, y, toeplitz)[0]
+    solution: Tensor = _dispatch(_Solve, factors, noise, y, toeplitz)[0]
     return solution
 
 
 def _dispatch(
     function: Any,
-    forward: Callable[..., Any],
     factors: Sequence[Tensor],
     noise: Tensor | None,
     y: Tensor,
@@ -67,10 +64,10 @@ def _dispatch(
     tensors = [*factors, y] + ([] if noise is None else [noise])
     if not _transformed():
         if not is_direct(tensors):
-            operator = getattr(torch.ops.fourfold, f"gp_{function.name}")
+            operator = getattr(torch.ops.fourfold, f"gp_{function.operation.name}")
             return operator(list(factors), noise, y, list(toeplitz))
         if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
-            return forward(*plain(factors, noise, y), toeplitz)
+            return function.operation.forward(*plain(factors, noise, y), toeplitz)
     return function.apply(tuple(toeplitz), noise, y, *factors)
 
 
@@ -92,31 +89,31 @@ class _Function(torch.autograd.Function):
 
 
 class _InvQuadLogdet(_Function):
-    name = "inv_quad_logdet"
+    operation = INV_QUAD_LOGDET
 
     @staticmethod
     def forward(toeplitz: Flags, noise: Tensor | None, y: Tensor, *factors: Tensor) -> Any:
-        return packed(_algebra.inv_quad_logdet, factors, noise, y, toeplitz)
+        return INV_QUAD_LOGDET.forward(*plain(factors, noise, y), toeplitz)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        return _gradients(ctx, "inv_quad_logdet", _algebra.inv_quad_logdet_backward, grads[:2])
+        return _gradients(ctx, INV_QUAD_LOGDET, grads)
 
 
 class _Solve(_Function):
-    name = "solve"
+    operation = SOLVE
 
     @staticmethod
     def forward(toeplitz: Flags, noise: Tensor | None, y: Tensor, *factors: Tensor) -> Any:
-        return packed(_algebra.solve, factors, noise, y, toeplitz)
+        return SOLVE.forward(*plain(factors, noise, y), toeplitz)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        return _gradients(ctx, "solve", _algebra.solve_backward, grads[:1])
+        return _gradients(ctx, SOLVE, grads)
 
 
 def _gradients(
-    ctx: Any, name: str, backward: Callable[..., Any], grads: Sequence[Tensor]
+    ctx: Any, operation: Operation, grads: Sequence[Tensor]
 ) -> tuple[Tensor | None, ...]:
     # Grad mode is on in a backward only under create_graph=True. Without this, the second derivative would
     # silently be zero.
@@ -125,17 +122,22 @@ def _gradients(
             "gp.Kronecker has first derivatives only: no create_graph=True through its solves and log-determinants"
         )
     basis, values, noise, x = ctx.saved_tensors
+    grads = grads[: operation.results]
     if _transformed():
-        operator = getattr(torch.ops.fourfold, f"gp_{name}_backward")
+        operator = getattr(torch.ops.fourfold, f"gp_{operation.name}_backward")
         flat, grad_noise, grad_y = operator(*grads, basis, values, noise, x, ctx.sizes, ctx.items)
         factors = split(flat, ctx.sizes, ctx.items)
         return (None, None if noise is None else grad_noise, grad_y, *factors)
-    factors, grad_noise, grad_y = backward(
-        *grads,
-        unpack(basis, values, x.shape[0], ctx.sizes, ctx.items),
+    wants = ctx.needs_input_grad
+    gradients, grad_noise, grad_y = operation.backward(
+        grads,
+        basis,
+        values,
         None if noise is None else noise.detach().resolve_neg().contiguous(),
         x,
-        ctx.needs_input_grad[3:],
-        ctx.needs_input_grad[2],
+        ctx.sizes,
+        ctx.items,
+        wants[3:],
+        wants[2],
     )
-    return (None, grad_noise, grad_y, *factors)
+    return (None, grad_noise, grad_y, *gradients)

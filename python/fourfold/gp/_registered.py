@@ -6,16 +6,16 @@ their results followed by what the gradient needs: the decomposition, packed, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fourfold.gp import _algebra
-from fourfold.gp._decomposition import pack, split, unpack
+from fourfold.gp._decomposition import pack, split
+from fourfold.gp._packed import INV_QUAD_LOGDET, SOLVE, Operation
 
-__all__ = ["packed", "plain", "refuse_vmap"]
+__all__ = ["plain", "refuse_vmap"]
 
 _NO_VMAP = "torch.func.vmap: gp.Kronecker takes batches itself; give the factors, the noise and y leading dimensions instead"
 
@@ -33,48 +33,33 @@ def plain(
     )
 
 
-def packed(
-    forward: Callable[..., Any],
-    factors: Sequence[Tensor],
-    noise: Tensor | None,
-    y: Tensor,
-    toeplitz: Flags,
-) -> tuple[Tensor, ...]:
-    """The results of `forward`, and what its gradient needs: the decomposition in two vectors, reduced data."""
-    *results, dec, x = forward(*plain(factors, noise, y), toeplitz)
-    return (*results, pack(dec.matrices, x), pack(dec.values, x), x)
-
-
 def refuse_vmap(info: Any, in_dims: Any, *args: Any) -> Any:
     """The vmap rule of all of them."""
     raise NotImplementedError(_NO_VMAP)
 
 
-def _register(
-    name: str,
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    shapes: Callable[[Tensor], tuple[Tensor, ...]],
-    grads: Sequence[str],
-) -> None:
-    """``gp_<name>`` and ``gp_<name>_backward``; `shapes` makes empty results, `grads` name their gradients."""
-    results = ", ".join(["Tensor"] * (len(grads) + 3))
+def _register(operation: Operation) -> None:
+    """``gp_<name>`` and ``gp_<name>_backward``."""
+    name = operation.name
+    results = ", ".join(["Tensor"] * (operation.results + 3))
     operator = torch.library.custom_op(
         f"fourfold::gp_{name}",
         mutates_args=(),
         device_types="cpu",
         schema=f"(Tensor[] factors, Tensor? noise, Tensor y, bool[] toeplitz) -> ({results})",
-    )(lambda factors, noise, y, toeplitz: packed(forward, factors, noise, y, toeplitz))
+    )(lambda factors, noise, y, toeplitz: operation.forward(*plain(factors, noise, y), toeplitz))
 
     def gradients(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Of the factors, packed, of the noise and of y."""
         *given, basis, values, noise, x, sizes, items = args
-        dec = unpack(basis, values, x.shape[0], sizes, items)
-        factors, grad_noise, grad_y = backward(*given, dec, noise, x, [True] * len(sizes), True)
+        factors, grad_noise, grad_y = operation.backward(
+            given, basis, values, noise, x, sizes, items, [True] * len(sizes), True
+        )
+        assert grad_y is not None
         packed = pack([g for g in factors if g is not None], x)
-        return packed, x.new_empty(0) if noise is None else grad_noise, grad_y
+        return packed, x.new_empty(0) if grad_noise is None else grad_noise, grad_y
 
-    named = ", ".join(f"Tensor {grad}" for grad in grads)
+    named = ", ".join(f"Tensor grad_{i}" for i in range(operation.results))
     operator_backward = torch.library.custom_op(
         f"fourfold::gp_{name}_backward",
         mutates_args=(),
@@ -88,7 +73,7 @@ def _register(
         per_item = 0 if noise is None else sum(f.shape[-1] for f in factors)
         values = y.new_empty(y.shape[0] * per_item)
         x = torch.empty_like(y, memory_format=torch.contiguous_format)
-        return (*shapes(y), basis, values, x)
+        return (*operation.shapes(y), basis, values, x)
 
     def fake_backward(*args: Any) -> Any:
         basis, _, noise, x = args[-6:-2]
@@ -104,7 +89,7 @@ def _register(
     def autograd(ctx: Any, *given: Tensor) -> Any:
         saved = ctx.saved_tensors
         packed, grad_noise, grad_y = getattr(torch.ops.fourfold, f"gp_{name}_backward")(
-            *given[: len(grads)], *saved, ctx.sizes, ctx.items
+            *given[: operation.results], *saved, ctx.sizes, ctx.items
         )
         noise = None if saved[2] is None else grad_noise
         return split(packed, ctx.sizes, ctx.items), noise, grad_y, None
@@ -116,17 +101,5 @@ def _register(
     operator_backward.register_vmap(refuse_vmap)
 
 
-_register(
-    "inv_quad_logdet",
-    _algebra.inv_quad_logdet,
-    _algebra.inv_quad_logdet_backward,
-    lambda y: (y.new_empty(y.shape[:2]), y.new_empty(y.shape[:1])),
-    ("grad_quad", "grad_logdet"),
-)
-_register(
-    "solve",
-    _algebra.solve,
-    _algebra.solve_backward,
-    lambda y: (torch.empty_like(y, memory_format=torch.contiguous_format),),
-    ("grad",),
-)
+_register(INV_QUAD_LOGDET)
+_register(SOLVE)
