@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fourfold import gp
+from fourfold.gp.grid import _holed, _likelihood
 from fourfold.gp.kernels import (
     Kernel,
     Matern,
@@ -103,19 +104,17 @@ def test_derivatives(mean: Any, holes: bool) -> None:
     dense = Dense(kernels, points, y.reshape(-1)[seen], 0.02, functions(mean, points))
     new = rng.uniform(-0.3, 1.1, (5, 2))
     for orders in ((1, 0), (0, 2), (2, 1), (1, 1)):
-        h = None
-        if mean == "linear":
-            h = np.zeros((3, 5))
-            if sum(orders) == 1:
-                h[1 + orders.index(1)] = 1
+        slopes = np.zeros((3, 5))
+        if sum(orders) == 1:
+            slopes[1 + orders.index(1)] = 1
+        h = slopes if mean == "linear" else None
         expected, both = dense.predict(new, h, orders)
         found, std = model.predict(new, return_std=True, derivative=orders)
         np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
         np.testing.assert_allclose(std**2, np.diag(both), rtol=1e-7, atol=1e-7)
     # The mean's slope is the slope of the mean.
-    h = 1e-5
-    step = np.array([h, 0.0])
-    slope = (model.predict(new + step) - model.predict(new - step)) / (2 * h)
+    step = np.array([1e-5, 0.0])
+    slope = (model.predict(new + step) - model.predict(new - step)) / 2e-5
     np.testing.assert_allclose(model.predict(new, derivative=(1, 0)), slope, rtol=1e-6, atol=1e-6)
     with pytest.raises(ValueError, match="derivatives at lag 0 up to order 4, got 6"):
         model.predict(new, return_std=True, derivative=(3, 0))
@@ -191,15 +190,12 @@ def test_without_noise_it_interpolates() -> None:
 
 
 def test_conjugate_gradients_agree_with_the_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fourfold.gp.grid import _holed
-
     grids, y, rng = case((12, 11), 7)
     mask = rng.uniform(size=y.shape) < 0.6
     new = rng.uniform(0, 1, (5, 2))
     results = []
     for limit in (4000, 0):
-        monkeypatch.setattr(_holed, "_DENSE", limit)
-        monkeypatch.setattr(_holed, "_DENSE_SOLVES", limit)
+        monkeypatch.setattr(_likelihood, "DENSE", limit)
         monkeypatch.setattr(_holed, "_CHUNK", 500)
         model = gp.GridGP(KERNELS[:2], 0.05, mean="constant", max_iterations=0).fit(grids, y, mask)
         mean, std, info = model.predict(new, return_std=True, return_info=True)

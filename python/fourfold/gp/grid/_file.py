@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +47,29 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     DamagedFileError
         The file is not what `write` wrote.
     """
+    content = Path(path).read_bytes()
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            # Reading a member whole checks its sum before anything believes its header.
+            members = {name.removesuffix(".npy"): file.read(name) for name in file.namelist()}
+        arrays = {
+            name: np.lib.format.read_array(io.BytesIO(member), allow_pickle=False)
+            for name, member in members.items()
+        }
         settings = json.loads(str(arrays.pop("settings")))
         kind, version = settings.pop("format"), settings.pop("version")
-    except (zipfile.BadZipFile, ValueError, KeyError, AttributeError, EOFError, TypeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        ValueError,  # no .npy, no JSON
+        KeyError,
+        AttributeError,  # JSON that is no dictionary
+        TypeError,
+        EOFError,
+        NotImplementedError,  # zipfile: an unknown compression
+        RuntimeError,  # zipfile: an encrypted file
+    ) as error:
         raise DamagedFileError(f"{path}: not a complete file of {_FORMAT}: {error}") from error
     if kind != _FORMAT or version != _VERSION:
         raise DamagedFileError(

@@ -1,4 +1,4 @@
-"""A grid with holes, or noise that differs from point to point: by `Kronecker`'s masked machinery."""
+"""A grid with holes and many observations, or so many variances of noise: by `Kronecker`'s masked machinery."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 import torch
 
-from fourfold.errors import NotPositiveDefiniteError
 from fourfold.gp._info import PredictInfo
 from fourfold.gp.grid._complete import Gradient
 from fourfold.gp.grid._state import State
@@ -19,12 +17,6 @@ from fourfold.gp.grid._targets import Target
 __all__ = ["HoledSystem"]
 
 Array = npt.NDArray[np.float64]
-
-# Up to this many observed points variances come from the dense matrix.
-_DENSE = 4000
-
-# Up to this many, solves, too: conjugate gradients lose digits that a decomposition keeps.
-_DENSE_SOLVES = 1000
 
 # Units in a block of right-hand sides.
 _CHUNK = 2**21
@@ -47,7 +39,6 @@ class HoledSystem:
         self._noise: Any = (
             state.noise if isinstance(state.noise, float) else torch.from_numpy(state.noise)
         )
-        self._lower: Array | None = None
         self.logdet = np.nan
         self.ways: tuple[str, ...] = ()
         self.interval: tuple[float, float] | None = None
@@ -56,12 +47,6 @@ class HoledSystem:
 
     def solve(self, rows: Array) -> Array:
         """``A^-1`` of rows (c, N), 0 at the missing points."""
-        seen = np.flatnonzero(self.mask)
-        if seen.size <= _DENSE_SOLVES:
-            solved = np.zeros(rows.shape)
-            right = rows[:, seen].T
-            solved[:, seen] = scipy.linalg.cho_solve((self._dense_lower(), True), right).T
-            return solved
         data = torch.from_numpy(np.ascontiguousarray(rows))
         with torch.no_grad():
             x, info = self.state.kronecker.solve(
@@ -102,11 +87,6 @@ class HoledSystem:
         """The diagonal of ``A^-1`` at the observed points, 0 elsewhere, (N,)."""
         seen = np.flatnonzero(self.mask)
         result = np.zeros(self.mask.size)
-        if self._is_dense:
-            lower = self._dense_lower()
-            inverse = scipy.linalg.solve_triangular(lower, np.eye(seen.size), lower=True)
-            result[seen] = (inverse**2).sum(axis=0)
-            return result
         step = max(1, _CHUNK // self.mask.size)
         for start in range(0, seen.size, step):
             some = seen[start : start + step]
@@ -120,51 +100,15 @@ class HoledSystem:
         """Posterior variances of a derivative at the target, (m,), not yet checked."""
         crosses = self.state.crosses(target, orders)
         reductions: list[Array] = [np.empty(0)]
-        if self._is_dense:
-            lower, seen = self._dense_lower(), np.flatnonzero(self.mask)
-            for rows in target.rows(crosses):
-                half = scipy.linalg.solve_triangular(lower, rows[:, seen].T, lower=True)
-                reductions.append((half**2).sum(axis=0))
-            info = PredictInfo(("dense cholesky",))
-        else:
-            self.iterations, self.residual = 0, 0.0
-            for block in target.rows(crosses):
-                for some in _blocks(block * self.mask, max(1, _CHUNK // self.mask.size)):
-                    w = self.solve(some)
-                    reductions.append(
-                        2 * (w * some).sum(axis=1) - (w * self.multiply(w)).sum(axis=1)
-                    )
-            info = PredictInfo(
-                ("conjugate gradients",), iterations=self.iterations, residual=self.residual
-            )
+        self.iterations, self.residual = 0, 0.0
+        for block in target.rows(crosses):
+            for some in _blocks(block * self.mask, max(1, _CHUNK // self.mask.size)):
+                w = self.solve(some)
+                reductions.append(2 * (w * some).sum(axis=1) - (w * self.multiply(w)).sum(axis=1))
+        info = PredictInfo(
+            ("conjugate gradients",), iterations=self.iterations, residual=self.residual
+        )
         return self.state.prior(orders) - np.concatenate(reductions), info
-
-    # --- inside ----------------------------------------------------------------------------------------------------
-
-    @property
-    def _is_dense(self) -> bool:
-        return int(self.mask.sum()) <= _DENSE
-
-    def _dense_lower(self) -> Array:
-        """The Cholesky factor of A at the observed points, computed once."""
-        if self._lower is None:
-            seen = np.flatnonzero(self.mask)
-            matrix = np.ones((seen.size, seen.size))
-            at = np.unravel_index(seen, self.state.sizes)
-            for axis, kernel, i in zip(self.state.axes, self.state.kernels, at, strict=True):
-                matrix *= kernel(axis.points)[np.ix_(i, i)]
-            noise = self.state.noise
-            matrix[np.diag_indices(seen.size)] += noise if isinstance(noise, float) else noise[seen]
-            try:
-                self._lower = scipy.linalg.cholesky(matrix, lower=True)
-            except scipy.linalg.LinAlgError:
-                smallest = float(np.linalg.eigvalsh(matrix)[0])
-                raise NotPositiveDefiniteError(
-                    "the covariance of the observed points with its noise is not positive definite: its smallest "
-                    f"eigenvalue is {smallest:.3g}; give more noise",
-                    smallest_eigenvalue=smallest,
-                ) from None
-        return self._lower
 
 
 def _blocks(rows: Array, step: int) -> Iterator[Array]:

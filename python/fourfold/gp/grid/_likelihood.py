@@ -11,6 +11,7 @@ import scipy.linalg
 
 from fourfold.gp.grid._complete import CompleteSystem
 from fourfold.gp.grid._data import Data, Group
+from fourfold.gp.grid._dense import DENSE, DenseSystem
 from fourfold.gp.grid._holed import HoledSystem
 from fourfold.gp.grid._hyperparameters import Hyperparameters
 from fourfold.gp.grid._state import State
@@ -18,7 +19,10 @@ from fourfold.gp.grid._state import State
 __all__ = ["Likelihood", "Mean", "System", "system_of"]
 
 Array = npt.NDArray[np.float64]
-System = CompleteSystem | HoledSystem
+
+_DEPENDENT = 1e-12
+
+System = CompleteSystem | DenseSystem | HoledSystem
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,16 @@ def mean_of_group(system: System, basis: Array) -> Mean:
     weights = system.solve(basis)
     gram = weights @ basis.T
     gram = (gram + gram.T) / 2
-    try:
-        lower = scipy.linalg.cholesky(gram, lower=True)
-    except scipy.linalg.LinAlgError:
+    sizes = np.diag(gram)
+    lower, row = scipy.linalg.lapack.dpotrf(gram, lower=1)
+    # A pivot is what the functions before leave of the next one, squared.
+    if row == 0 and (np.diag(lower) ** 2 <= _DEPENDENT * sizes).any():
+        row = 1 + int(np.argmin(np.diag(lower) ** 2 / sizes))
+    if row:
         raise ValueError(
-            f"mean: its {len(basis)} functions are linearly dependent on the observed points"
-        ) from None
+            f"mean: its {len(basis)} functions are linearly dependent on the observed points "
+            f"(function {row - 1} on those before it)"
+        )
     return Mean(weights, lower, 2 * float(np.log(np.diag(lower)).sum()))
 
 
@@ -64,6 +72,8 @@ def system_of(state: State, group: Group, seed: int) -> System:
         return CompleteSystem(state)
     total = math.prod(state.sizes)
     mask = np.ones(total, dtype=bool) if group.mask is None else group.mask
+    if int(mask.sum()) <= DENSE:
+        return DenseSystem(state, mask)
     return HoledSystem(state, mask, seed)
 
 
