@@ -48,7 +48,7 @@ def with_cirkit(
         num_sum_units=states,
         sum_weight_param=utils.Parameterization(activation="softmax", initialization="normal"),
         data=x,
-        num_bins=32,
+        num_bins=8,  # its mutual information takes the square of 784 times this in memory
     )
     context = PipelineContext(backend="torch", semiring="lse-sum", fold=True, optimize=True)
     circuit: Any = context.compile(symbolic)

@@ -146,7 +146,7 @@ def main() -> None:
                 "-log2 p": number,
             },
             rows=[coded(model, front, test), *peer_rows(train, test, arguments.quick)],
-            note="Peers run on one thread, once; fourfold is the best of three turns.",
+            note="Seconds of the clock for fourfold, the best of three turns; of one processor for the others.",
         )
     )
     results.write_json(arguments.output)
