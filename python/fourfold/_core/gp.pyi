@@ -155,9 +155,7 @@ FUNBAT_MAX_RANK: int
 FUNBAT_MAX_MODES: int
 
 def funbat_chain_scratch(*, rank: int, order: int, count: int) -> int: ...
-def funbat_chain_steps(
-    *, order: int, rate: float, count: int, length: int, step: int
-) -> None: ...
+def funbat_chain_steps(*, order: int, rate: float, count: int, length: int, step: int) -> None: ...
 def funbat_smooth_chain(
     *,
     rank: int,

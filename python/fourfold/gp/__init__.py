@@ -3,6 +3,7 @@
 from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
 from fourfold.gp import kernels, pde, priors
 from fourfold.gp._info import PredictInfo, SolveInfo
+from fourfold.gp.funbat import FunBaT
 from fourfold.gp.grid import GridGP
 from fourfold.gp.kronecker import Kronecker
 from fourfold.gp.series import StateSpaceGP
@@ -10,6 +11,7 @@ from fourfold.gp.toeplitz import Toeplitz
 
 __all__ = [
     "ConvergenceError",
+    "FunBaT",
     "GridGP",
     "Kronecker",
     "NotPositiveDefiniteError",

@@ -169,7 +169,11 @@ class TuckerCore:
         # The prior's variance of largest bound, in closed form; then the divergence from that prior.
         self.variance = squares / self.size
         self.divergence = 0.5 * (self.size * math.log(self.variance) + logdet)
-        error = float(self.mean @ pull), float(
-            np.sum(gram * self.covariance) + np.sum(self.mean * np.sum(gram * self.mean, axis=1))
+        error = (
+            float(self.mean @ pull),
+            float(
+                np.sum(gram * self.covariance)
+                + np.sum(self.mean * np.sum(gram * self.mean, axis=1))
+            ),
         )
         return error

@@ -87,9 +87,7 @@ def smooth(chain: Chain, rate: float, variance: Array) -> Smoothed | int:
     evidence, by_rate, by_variance = np.zeros(1), np.zeros(1), np.zeros(rank)
     mean, covariance = np.empty((count, rank)), np.empty((count, packed))
     second = np.empty_like(covariance)
-    scratch = np.empty(
-        _core.gp.funbat_chain_scratch(rank=rank, order=chain.order, count=count)
-    )
+    scratch = np.empty(_core.gp.funbat_chain_scratch(rank=rank, order=chain.order, count=count))
     reached = _core.gp.funbat_smooth_chain(
         rank=rank,
         order=chain.order,

@@ -86,22 +86,6 @@ class Mode:
         )
         self.divergence = scale * messages - result.log_evidence
 
-    def at(self, times: Array, new: Array) -> tuple[Array, Array]:
-        """Mean (m, R) and packed covariance of the functions at new times, given those of the chain."""
-        assert self.chain is not None
-        every = np.union1d(times, new)
-        own = np.searchsorted(every, times)
-        observed = np.zeros(every.size, dtype=np.uint8)
-        observed[own] = 1
-        precision = np.zeros((every.size, self._weights.size))
-        shift = np.zeros((every.size, self.rank))
-        precision[own], shift[own] = self.chain.precision, self.chain.shift
-        length = np.diff(every, prepend=every[:1])
-        chain = Chain(self.order, length, observed, precision, shift, self.chain.scale)
-        result = self._smoothed(chain, self.lengthscale, self.variance)
-        places = np.searchsorted(every, new)
-        return result.mean[places], result.covariance[places]
-
     def _smoothed(self, chain: Chain, lengthscale: float, variance: Array) -> Smoothed:
         result = smooth(chain, float(np.sqrt(2 * self.order - 1)) / lengthscale, variance)
         if isinstance(result, int):
