@@ -10,7 +10,7 @@ import numpy as np
 
 from fourfold.nlse.grid import Grid
 
-__all__ = ["check_grid", "finite", "not_negative", "positive", "real"]
+__all__ = ["check_grid", "finite", "not_negative", "positive", "real", "refuse_masked"]
 
 
 def check_grid(grid: Any) -> None:
@@ -23,7 +23,10 @@ def real(name: str, value: Any) -> float:
     """A real number, NaN and infinity included."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite, got a number beyond 1.8e308") from None
 
 
 def finite(name: str, value: Any) -> float:
@@ -48,3 +51,11 @@ def not_negative(name: str, value: Any) -> float:
     if number < 0:
         raise ValueError(f"{name} must not be negative, got {number}")
     return number
+
+
+def refuse_masked(name: str, array: Any) -> None:
+    """Refuse an array whose mask would be lost."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be lost; fill it first: {name}.filled(0)"
+        )

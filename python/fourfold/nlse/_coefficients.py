@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._checks import refuse_masked
 from fourfold.nlse._leaves import plain
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.in_time import FunctionInTime, Modulated, Series, required_parameters
@@ -124,6 +125,7 @@ def _over_x(name: str, medium: Any, grid: Grid) -> NDArray[np.float64]:
 
 def real_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """A checked, read-only float64 copy."""
+    refuse_masked(name, value)
     try:
         raw = np.asarray(value)
     except ValueError as error:  # a ragged list

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.nlse._checks import real
+from fourfold.nlse._checks import real, refuse_masked
 
 __all__ = ["check_choice", "check_field", "check_saved_times", "check_step", "check_tolerances"]
 
@@ -50,11 +50,8 @@ def check_field(psi0: Any, n: int) -> tuple[npt.NDArray[Any], bool]:
     is_torch = torch is not None and isinstance(psi0, torch.Tensor)
     if is_torch:
         field = _tensor_to_numpy(torch, psi0)
-    elif isinstance(psi0, np.ma.MaskedArray):
-        raise TypeError(
-            "psi0 is a masked array, whose mask would be lost; fill it first: psi0.filled(0)"
-        )
     elif isinstance(psi0, np.ndarray):
+        refuse_masked("psi0", psi0)
         field = np.asarray(psi0)
     else:
         raise TypeError(f"psi0 must be a NumPy array or a torch tensor, got {type(psi0).__name__}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from fourfold.nlse.solution import Solution
+from fourfold.nlse.solution import Solution
 
 __all__ = ["Index", "caption", "check_realisation", "member", "nearest"]
 
@@ -20,6 +19,8 @@ Index = int | tuple[int, ...] | None
 
 def check_realisation(solution: Solution, realisation: Index) -> int | None:
     """The flat index of the member of the ensemble; None for all."""
+    if not isinstance(solution, Solution):
+        raise TypeError(f"solution must be a fourfold.nlse.Solution, got {type(solution).__name__}")
     shape = solution.batch_shape
     if 0 in shape:
         raise ValueError(f"solution must have at least one realisation, got shape {shape}")
@@ -69,7 +70,10 @@ def nearest(
     """Indices of the saved times to show; so many, evenly spread, if none are named."""
     if times is None:
         return sorted({round(i) for i in np.linspace(0, len(saved) - 1, min(default, len(saved)))})
-    wanted = np.asarray(times, dtype=np.float64)
+    given = np.asarray(times)
+    if given.dtype.kind not in "iuf":
+        raise TypeError(f"times must be real numbers, got dtype {given.dtype}")
+    wanted = given.astype(np.float64)
     if wanted.ndim != 1 or wanted.size == 0:
         raise ValueError(f"times must be a sequence of at least one time, got {times!r}")
     slack = 1e-9 * max(1.0, float(np.abs(saved).max()))

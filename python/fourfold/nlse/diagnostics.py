@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._checks import refuse_masked
 from fourfold.nlse._densities import abs2, power
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
@@ -144,6 +145,7 @@ def _energy_in_time(problem: Problem, fields: NDArray[Any], t: ArrayLike | None)
 
 
 def _fields(grid: Grid, psi: NDArray[Any]) -> NDArray[Any]:
+    refuse_masked("psi", psi)
     array = np.asarray(psi)
     if array.dtype.kind not in "fc":
         raise TypeError(f"psi must be a complex array, got dtype {array.dtype}")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fourfold.errors import ConvergenceError
 from fourfold.nlse import diagnostics
-from fourfold.nlse._checks import positive
+from fourfold.nlse._checks import positive, refuse_masked
 from fourfold.nlse._densities import abs2
 from fourfold.nlse.problem import Problem
 
@@ -326,6 +326,7 @@ def _widths(length: float, dx: float) -> list[float]:
 
 
 def _given_start(problem: Problem, psi0: Any) -> Complex:
+    refuse_masked("psi0", psi0)
     start = np.asarray(psi0)
     n = problem.grid.n
     if start.dtype.kind not in "iufc":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fourfold.nlse._checks import check_grid, not_negative
+from fourfold.nlse._checks import check_grid, not_negative, refuse_masked
 from fourfold.nlse._densities import abs2
 from fourfold.nlse.grid import Grid
 
@@ -224,6 +224,7 @@ def _added(
         return tensor
     if not isinstance(psi, np.ndarray):
         raise TypeError(f"psi must be a NumPy array or torch tensor, got {type(psi).__name__}")
+    refuse_masked("psi", psi)
     if psi.dtype.type not in (np.complex64, np.complex128):
         raise TypeError(f"psi must be complex64 or complex128, got {psi.dtype}")
     _check_shape(psi.shape, grid)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.nlse._checks import check_grid
+from fourfold.nlse._checks import check_grid, refuse_masked
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.solution import Solution
 
@@ -124,8 +124,7 @@ def _read(values: Any, name: str) -> tuple[Array, Back]:
             )
         array = values.detach().resolve_conj().resolve_neg().numpy()
         return array, lambda result: torch.from_numpy(np.array(result))
-    if isinstance(values, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it first")
+    refuse_masked(name, values)
     return np.asarray(values), _as_it_is
 
 

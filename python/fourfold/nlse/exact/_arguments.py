@@ -22,12 +22,17 @@ def pair(name: str, values: Pair) -> tuple[float, float]:
     return finite(f"{name}[0]", first), finite(f"{name}[1]", second)
 
 
-def times(t: ArrayLike) -> NDArray[np.float64]:
-    """Times as an array, with one axis added at the end to broadcast against x."""
-    raw = np.asarray(t)
+def reals(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Finite real numbers as an array."""
+    raw = np.asarray(values)
     if raw.dtype.kind not in "iuf":
-        raise TypeError(f"t must be real numbers, got dtype {raw.dtype}")
+        raise TypeError(f"{name} must be real numbers, got dtype {raw.dtype}")
     array = raw.astype(np.float64)
     if not np.all(np.isfinite(array)):
-        raise ValueError("t must be finite, got NaN or infinity in it")
-    return array[..., np.newaxis]
+        raise ValueError(f"{name} must be finite, got NaN or infinity in it")
+    return array
+
+
+def times(t: ArrayLike) -> NDArray[np.float64]:
+    """Times as an array, with one axis added at the end to broadcast against x."""
+    return reals("t", t)[..., np.newaxis]
