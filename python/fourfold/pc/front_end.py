@@ -23,7 +23,7 @@ Int32 = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """Turns 8-bit images into patches of integer wavelet coefficients, and back without loss.
+    """Turns 8-bit images into patches of integer differences, and back without loss.
 
     Parameters
     ----------
