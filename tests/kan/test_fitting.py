@@ -152,6 +152,14 @@ def test_any_callable() -> None:
     assert kan.fit_rational(torch.sin).name == "sin"
 
 
+def test_under_another_default_device() -> None:
+    """Models are often built on "meta" first."""
+    with torch.device("meta"):
+        fit = kan.fit_rational(torch.erf, (3, 2), (-2.0, 2.0))
+        assert fit.gain > 0
+        assert kan.GRKANLinear(8, 4, init=fit).linear.weight.is_meta
+
+
 def test_the_shipped_tables_are_what_the_code_makes() -> None:
     entries = json.loads(fitting._TABLES.read_text())
     assert {e["name"] for e in entries} == set(fitting.FUNCTIONS)

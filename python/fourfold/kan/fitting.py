@@ -85,7 +85,8 @@ class RationalFit:
     @functools.cached_property
     def second_moment(self) -> float:
         """E[F(z)^2] for z ~ N(0, 1), by quadrature."""
-        z = torch.linspace(-14, 14, 56001, dtype=torch.float64)
+        # On the CPU, whatever the default device: the result is a number.
+        z = torch.linspace(-14, 14, 56001, dtype=torch.float64, device="cpu")
         weight = torch.exp(-(z**2) / 2) * ((z[1] - z[0]) / math.sqrt(2 * math.pi))
         return float((self(z) ** 2 * weight).sum())
 
@@ -208,7 +209,7 @@ def _fit(
 ) -> RationalFit:
     m, n = degree
     x = torch.from_numpy(points(interval))
-    with torch.no_grad():
+    with torch.no_grad(), torch.device("cpu"):  # whatever the default device: the result is numbers
         values = torch.as_tensor(fn(x.clone()))
     if values.shape != x.shape:
         raise ValueError(

@@ -177,10 +177,11 @@ class KANLinear(nn.Module):
         x : Tensor
             (n, in_features) inputs of the layer, n >= 2.
         uniform : float
-            0: an equal number of inputs in every interval. 1: intervals of equal length between
-            smallest and largest input. In between: the weighted mean of the two.
+            0: an equal number of inputs in every interval. 1: intervals of equal length. In between:
+            the weighted mean of the two.
         margin : float
-            By what fraction of the inputs' range the domain goes beyond them at each end.
+            By what fraction of the inputs' range the domain goes beyond them at each end; intervals
+            of equal length share that out.
         features : Tensor, optional
             (in_features,), bool: whose knots to move. All by default.
 
