@@ -396,7 +396,8 @@ bool eigh_lanes(Index n, int count, const double* const* a, double* const* value
         const double down = std::ldexp(0.5, largest > 0 ? -exponent : 0);
         up[l] = std::ldexp(1.0, largest > 0 ? exponent : 0);
         for (Index i = 0; i < n; ++i) {
-            for (Index j = 0; j <= i; ++j) to[(i * t.ld + j) * kMatrices + l] = down * from[i * n + j] + down * from[j * n + i];
+            for (Index j = 0; j <= i; ++j)
+                to[(i * t.ld + j) * kMatrices + l] = down * from[i * n + j] + down * from[j * n + i];
         }
     }
     lanes_reduce(t);
