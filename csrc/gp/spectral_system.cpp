@@ -91,13 +91,16 @@ bool decompose(const SpectralSystem& s, const Layout& at, const float* const* fa
     return true;
 }
 
-// V' middle V of one mode.
+// V' middle V of one mode, for a symmetric middle: of the second product one half is enough.
 template <class T>
-void sandwich(const Mode<T>& transposed, const T* middle, T* out, int threads) {
-    const Index n = transposed.rows;
-    const Mode<T> both[2] = {transposed, transposed};
-    const auto work = scratch<T>(n * n);
-    mode_products<T>(1, 1, 2, both, middle, out, work.get(), threads);
+void sandwich(Index n, const T* v, const T* middle, T* out) {
+    const auto work = scratch<T>(n * n), pack = scratch<T>(static_cast<Index>(kPackCount<T>));
+    const auto gemm = algebra_kernels<T>().gemm;
+    gemm({n, n, n, middle, v, nullptr, n, 1, n, 1, work.get(), n, Update::set, false}, pack.get());
+    gemm({n, n, n, v, work.get(), nullptr, 1, n, n, 1, out, n, Update::set, true}, pack.get());
+    for (Index i = 0; i < n; ++i) {
+        for (Index j = 0; j < i; ++j) out[i * n + j] = out[j * n + i];
+    }
 }
 
 }  // namespace
@@ -178,18 +181,18 @@ void spectral_backward(const SpectralSystem& s, const T* basis, const T* values,
                 middle[j * n + j] +=
                     static_cast<T>(static_cast<double>(grad_logdet[b]) * traces[i][static_cast<std::size_t>(j)]);
             }
-            if (!shared(k)) sandwich(modes[i], middle, grad_factors + at.basis[i] + b * n * n, threads);
+            if (!shared(k)) sandwich(n, modes[i].matrix, middle, grad_factors + at.basis[i] + b * n * n);
         }
     });
     for (int k = 0; k < s.d; ++k) {
         const auto i = static_cast<std::size_t>(k);
         if (!wanted[i] || !shared(k)) continue;
-        const Index size = s.sizes[k] * s.sizes[k];
+        const Index n = s.sizes[k], size = n * n;
         T* sum = middles[i].get();
         for (Index b = 1; b < s.batch; ++b) {
             for (Index j = 0; j < size; ++j) sum[j] += sum[b * size + j];
         }
-        sandwich(modes_of(s, at, basis, 0, true)[i], sum, grad_factors + at.basis[i], threads);
+        sandwich(n, basis + at.basis[i], sum, grad_factors + at.basis[i]);
     }
 }
 
