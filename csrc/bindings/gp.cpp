@@ -104,13 +104,13 @@ void spectral_backward(Index batch, Index count, const Sizes& sizes, const Sizes
                              at<T>(grad_noise), at<T>(grad_y), threads);
 }
 
-bool eigh(const std::vector<std::tuple<Index, Index, Address, Address, Address>>& jobs, int threads) {
+bool eigh(const std::vector<std::tuple<Index, Index, Address, Address, Address>>& jobs, double asymmetry, int threads) {
     const GilReleased released;
     std::vector<gp::EighJob> list;
     for (const auto& [batch, n, a, values, vectors] : jobs) {
         list.push_back({batch, n, at<const double>(a), at<double>(values), at<double>(vectors)});
     }
-    return gp::eigh(list, threads);
+    return gp::eigh(list, asymmetry, threads);
 }
 
 std::tuple<Index, double, double> durbin(Index n, Address column, Address predictor, Address work) {

@@ -115,11 +115,12 @@ struct EighJob {
     const double* a;
     double *values, *vectors;
 };
-// False if one of the matrices failed.
-bool eigh(const std::vector<EighJob>& jobs, int threads);
+// False if one of the matrices failed, or if its entries across the diagonal differ by more than `asymmetry` of its
+// largest one.
+bool eigh(const std::vector<EighJob>& jobs, double asymmetry, int threads);
 
-// A Kronecker product with noise, (K_1 (x) ... (x) K_d) + noise[b] of every item b; of K_k there are items[k] matrices, 1
-// or batch. In one vector each, mode after mode: basis, the eigenvectors in rows [items[k], n_k, n_k]; values, the
+// A Kronecker product with noise, (K_1 (x) ... (x) K_d) + noise[b] of every item b; of K_k there are items[k] matrices,
+// 1 or batch. In one vector each, mode after mode: basis, the eigenvectors in rows [items[k], n_k, n_k]; values, the
 // eigenvalues [batch, n_k]; gradients of the factors as basis.
 struct SpectralSystem {
     std::ptrdiff_t batch, count;

@@ -1,6 +1,6 @@
 // How work is cut for the threads. Cuts depend on sizes alone, so results do not depend on the number of threads. A
-// batch that is large enough is cut by its items alone (a parallel_for inside another runs on its own thread), else every
-// item is cut.
+// batch that is large enough is cut by its items alone (a parallel_for inside another runs on its own thread), else
+// every item is cut.
 #pragma once
 
 #include <cstddef>

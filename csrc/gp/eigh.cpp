@@ -1,5 +1,5 @@
-// Eigendecompositions of many small matrices: those of one size in groups that share the lanes of the SIMD registers, what
-// is left over one by one. The groups depend on the sizes and the ISA level alone.
+// Eigendecompositions of many small matrices: those of one size in groups that share the lanes of the SIMD registers,
+// what is left over one by one. The groups depend on the sizes and the ISA level alone.
 #include <algorithm>
 #include <numeric>
 #include <vector>
@@ -31,8 +31,12 @@ struct Group {
     int count;
 };
 
-bool solve_group(const Matrix* matrices, int count) {
+bool solve_group(const Matrix* matrices, int count, double limit) {
     const Index n = matrices->n;
+    for (int i = 0; i < count; ++i) {
+        const Asymmetry found = asymmetry(1, n, matrices[i].a, 1);
+        if (!(found.difference <= limit * found.largest)) return false;
+    }
     if (count == 1) {
         return eigh_kernel()(n, matrices->a, matrices->values, matrices->vectors, workspace(eigh_work_count(n)));
     }
@@ -56,13 +60,14 @@ std::size_t eigh_work_count(Index n) {
            kPackCount<double>;
 }
 
-bool eigh(const std::vector<EighJob>& jobs, int threads) {
+bool eigh(const std::vector<EighJob>& jobs, double asymmetry, int threads) {
     std::vector<Matrix> matrices;
     double work_done = 0;
     for (const EighJob& job : jobs) {
         work_done += 3.0 * static_cast<double>(job.batch * job.n * job.n * (job.n + 20));
         for (Index b = 0; b < job.batch; ++b) {
-            matrices.push_back({job.n, job.a + b * job.n * job.n, job.values + b * job.n, job.vectors + b * job.n * job.n});
+            matrices.push_back(
+                {job.n, job.a + b * job.n * job.n, job.values + b * job.n, job.vectors + b * job.n * job.n});
         }
     }
     threads = worth(work_done, threads);
@@ -82,8 +87,9 @@ bool eigh(const std::vector<EighJob>& jobs, int threads) {
         i += static_cast<std::size_t>(count);
     }
     std::vector<char> good(groups.size());
-    parallel_for(groups.size(), threads,
-                 [&](std::size_t g, int) { good[g] = solve_group(&matrices[groups[g].first], groups[g].count); });
+    parallel_for(groups.size(), threads, [&](std::size_t g, int) {
+        good[g] = solve_group(&matrices[groups[g].first], groups[g].count, asymmetry);
+    });
     return std::all_of(good.begin(), good.end(), [](char ok) { return ok != 0; });
 }
 

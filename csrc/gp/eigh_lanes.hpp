@@ -7,6 +7,10 @@
 #include <cmath>
 #include <limits>
 
+#if defined(__AVX512DQ__)
+#include <immintrin.h>
+#endif
+
 #include "gp/gemm.hpp"
 #include "gp/tridiagonal.hpp"
 
@@ -31,10 +35,14 @@ FOURFOLD_INLINE Many size_of(Many x) { return x < 0 ? -x : x; }
 FOURFOLD_INLINE Many with_sign(Many size, Many sign) { return sign < 0 ? -size : size; }
 
 FOURFOLD_INLINE bool any(Mask mask) {
+#if defined(__AVX512DQ__)
+    return _mm512_movepi64_mask(reinterpret_cast<__m512i>(mask)) != 0;
+#else
     std::int64_t some = 0;
 #pragma GCC unroll 8
     for (int l = 0; l < kMatrices; ++l) some |= mask[l];
     return some != 0;
+#endif
 }
 
 // Everything in vectors, one lane a matrix.
@@ -275,7 +283,8 @@ bool next_blocks(const LanesWork& t, Many floor, Blocks& blocks) {
     const Mask none = Mask{} - 1;
     Mask open = blocks.first < n - 1;
     blocks.last = Mask{} + (n - 1);
-    for (Index i = blocks.lowest; i < n - 1 && any(open); ++i) {
+    for (Index i = blocks.lowest; i < n - 1; ++i) {
+        if (i % 4 == 0 && !any(open)) break;
         const Many off = size_of(t.e[i]);
         const Mask small = (off <= floor) | (off <= eps * (size_of(t.d[i]) + size_of(t.d[i + 1])));
         const Mask at = blocks.first == i, found = small & open & ~at & (blocks.first < i);
@@ -396,7 +405,8 @@ bool eigh_lanes(Index n, int count, const double* const* a, double* const* value
         const double down = std::ldexp(0.5, largest > 0 ? -exponent : 0);
         up[l] = std::ldexp(1.0, largest > 0 ? exponent : 0);
         for (Index i = 0; i < n; ++i) {
-            for (Index j = 0; j <= i; ++j) to[(i * t.ld + j) * kMatrices + l] = down * from[i * n + j] + down * from[j * n + i];
+            for (Index j = 0; j <= i; ++j)
+                to[(i * t.ld + j) * kMatrices + l] = down * from[i * n + j] + down * from[j * n + i];
         }
     }
     lanes_reduce(t);

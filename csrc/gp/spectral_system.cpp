@@ -62,19 +62,19 @@ void spread(const SpectralSystem& s, const Layout& at, T* values) {
     }
 }
 
-bool decompose(const SpectralSystem& s, const Layout& at, const double* const* factors, double* basis, double* values,
-               int threads) {
+bool decompose(const SpectralSystem& s, const Layout& at, const double* const* factors, double limit, double* basis,
+               double* values, int threads) {
     std::vector<EighJob> jobs;
     for (int k = 0; k < s.d; ++k) {
         const auto i = static_cast<std::size_t>(k);
         jobs.push_back({s.items[k], s.sizes[k], factors[k], values + at.values[i], basis + at.basis[i]});
     }
-    return eigh(jobs, threads);
+    return eigh(jobs, limit, threads);
 }
 
 // Single precision is decomposed in double, too.
-bool decompose(const SpectralSystem& s, const Layout& at, const float* const* factors, float* basis, float* values,
-               int threads) {
+bool decompose(const SpectralSystem& s, const Layout& at, const float* const* factors, double limit, float* basis,
+               float* values, int threads) {
     const auto wide = scratch<double>(at.basis_count), wide_basis = scratch<double>(at.basis_count);
     const auto wide_values = scratch<double>(at.values_count);
     std::fill_n(wide_values.get(), at.values_count, 0.0);
@@ -84,19 +84,23 @@ bool decompose(const SpectralSystem& s, const Layout& at, const float* const* fa
         std::copy_n(factors[k], s.items[k] * s.sizes[k] * s.sizes[k], to);
         wide_factors.push_back(to);
     }
-    if (!decompose(s, at, wide_factors.data(), wide_basis.get(), wide_values.get(), threads)) return false;
+    if (!decompose(s, at, wide_factors.data(), limit, wide_basis.get(), wide_values.get(), threads)) return false;
     for (Index i = 0; i < at.basis_count; ++i) basis[i] = static_cast<float>(wide_basis[static_cast<std::size_t>(i)]);
-    for (Index i = 0; i < at.values_count; ++i) values[i] = static_cast<float>(wide_values[static_cast<std::size_t>(i)]);
+    for (Index i = 0; i < at.values_count; ++i)
+        values[i] = static_cast<float>(wide_values[static_cast<std::size_t>(i)]);
     return true;
 }
 
-// V' middle V of one mode.
+// V' middle V of one mode, for a symmetric middle: of the second product one half is enough.
 template <class T>
-void sandwich(const Mode<T>& transposed, const T* middle, T* out, int threads) {
-    const Index n = transposed.rows;
-    const Mode<T> both[2] = {transposed, transposed};
-    const auto work = scratch<T>(n * n);
-    mode_products<T>(1, 1, 2, both, middle, out, work.get(), threads);
+void sandwich(Index n, const T* v, const T* middle, T* out) {
+    const auto work = scratch<T>(n * n), pack = scratch<T>(static_cast<Index>(kPackCount<T>));
+    const auto gemm = algebra_kernels<T>().gemm;
+    gemm({n, n, n, middle, v, nullptr, n, 1, n, 1, work.get(), n, Update::set, false}, pack.get());
+    gemm({n, n, n, v, work.get(), nullptr, 1, n, n, 1, out, n, Update::set, true}, pack.get());
+    for (Index i = 0; i < n; ++i) {
+        for (Index j = 0; j < i; ++j) out[i * n + j] = out[j * n + i];
+    }
 }
 
 }  // namespace
@@ -105,11 +109,7 @@ template <class T>
 bool spectral_forward(const SpectralSystem& s, const T* const* factors, const T* noise, const T* y, double limit,
                       T* basis, T* values, T* x, T* quad, T* logdet, int threads) {
     const Layout at(s);
-    for (int k = 0; k < s.d; ++k) {
-        const Asymmetry found = asymmetry(s.items[k], s.sizes[k], factors[k], 1);
-        if (!(found.largest - found.largest == 0 && found.difference <= limit * found.largest)) return false;
-    }
-    if (!decompose(s, at, factors, basis, values, threads)) return false;
+    if (!decompose(s, at, factors, limit, basis, values, threads)) return false;
     spread(s, at, values);
     std::vector<char> good(static_cast<std::size_t>(s.batch));
     over_batch(s.batch, threads, [&](Index b) {
@@ -181,18 +181,18 @@ void spectral_backward(const SpectralSystem& s, const T* basis, const T* values,
                 middle[j * n + j] +=
                     static_cast<T>(static_cast<double>(grad_logdet[b]) * traces[i][static_cast<std::size_t>(j)]);
             }
-            if (!shared(k)) sandwich(modes[i], middle, grad_factors + at.basis[i] + b * n * n, threads);
+            if (!shared(k)) sandwich(n, modes[i].matrix, middle, grad_factors + at.basis[i] + b * n * n);
         }
     });
     for (int k = 0; k < s.d; ++k) {
         const auto i = static_cast<std::size_t>(k);
         if (!wanted[i] || !shared(k)) continue;
-        const Index size = s.sizes[k] * s.sizes[k];
+        const Index n = s.sizes[k], size = n * n;
         T* sum = middles[i].get();
         for (Index b = 1; b < s.batch; ++b) {
             for (Index j = 0; j < size; ++j) sum[j] += sum[b * size + j];
         }
-        sandwich(modes_of(s, at, basis, 0, true)[i], sum, grad_factors + at.basis[i], threads);
+        sandwich(n, basis + at.basis[i], sum, grad_factors + at.basis[i]);
     }
 }
 

@@ -146,7 +146,9 @@ spectral_backward_float64 = spectral_backward_float32
 asymmetry_float64 = asymmetry_float32
 
 # jobs: (batch, n, address of a, of values, of vectors)
-def eigh_float64(jobs: list[tuple[int, int, int, int, int]], threads: int, /) -> bool: ...
+def eigh_float64(
+    jobs: list[tuple[int, int, int, int, int]], asymmetry: float, threads: int, /
+) -> bool: ...
 def durbin_float64(
     n: int, column: int, predictor: int, work: int, /
 ) -> tuple[int, float, float]: ...

@@ -158,8 +158,12 @@ def unpack(
 
 def split(packed: Tensor, sizes: Sequence[int], items: Sequence[int]) -> list[Tensor]:
     """Matrices (items, n, n) of one vector, as views."""
-    parts = torch.split(packed, [i * n * n for i, n in zip(items, sizes, strict=True)])
-    return [p.view(i, n, n) for p, i, n in zip(parts, items, sizes, strict=True)]
+    parts = []
+    at = packed.storage_offset()
+    for count, n in zip(items, sizes, strict=True):
+        parts.append(packed.as_strided((count, n, n), (n * n, n, 1), at))
+        at += count * n * n
+    return parts
 
 
 def expanded(dec: Decomposition, batch: int) -> Decomposition:

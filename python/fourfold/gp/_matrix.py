@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fourfold.gp._products import product
+from fourfold.gp._split import broadcast, reshaped
 from fourfold.gp._tensors import as_tensor, is_array, like
 from fourfold.gp.toeplitz import Toeplitz, dense
 
@@ -62,6 +63,7 @@ class KroneckerMatrix:
         self._numpy = kinds.pop()
         self._columns = columns
         self._matrices = matrices
+        self._tensors = self._given()
         dtypes = {t.dtype for t in self._tensors}
         if len(dtypes) > 1:
             raise TypeError(
@@ -74,9 +76,7 @@ class KroneckerMatrix:
             for t, m in zip(self._tensors, matrices, strict=True)
         )
         try:
-            self.batch_shape = tuple(
-                np.broadcast_shapes(*(self._batch_of(k) for k in range(len(factors))))
-            )
+            self.batch_shape = broadcast(*(self._batch_of(k) for k in range(len(factors))))
         except ValueError:
             shapes = ", ".join(str(self._batch_of(k)) for k in range(len(factors)))
             raise ValueError(f"factors: their batch shapes do not broadcast: {shapes}") from None
@@ -84,11 +84,12 @@ class KroneckerMatrix:
         if jitter > 0:
             self._require_square("jitter")
             self.jitter = tuple(self._add_jitter(k, float(jitter)) for k in range(len(factors)))
+            self._tensors = self._given()
 
     # --- what it is ------------------------------------------------------------------------------------------------
 
-    @property
-    def _tensors(self) -> list[Tensor]:
+    def _given(self) -> list[Tensor]:
+        """The matrix of every factor, or the column of a `Toeplitz`."""
         pairs = zip(self._matrices, self._columns, strict=True)
         return [t for pair in pairs for t in pair if t is not None]
 
@@ -250,9 +251,12 @@ class KroneckerMatrix:
     def _flat_factor(self, k: int, core: tuple[int, ...]) -> Tensor:
         """(1, n, n) if one matrix serves the whole batch, else (batch, n, n)."""
         matrix = self._dense(k)
+        size = tuple(matrix.shape[-2:])
         if math.prod(matrix.shape[:-2]) == 1:
-            return matrix.reshape(1, *matrix.shape[-2:])
-        return matrix.expand(*core, *matrix.shape[-2:]).reshape(-1, *matrix.shape[-2:])
+            return reshaped(matrix, (1, *size))
+        if tuple(matrix.shape[:-2]) != core:
+            matrix = matrix.expand(*core, *size)
+        return reshaped(matrix, (math.prod(core), *size))
 
     def _dense_tensor(self) -> Tensor:
         """`to_dense` as a tensor; without a batch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,10 @@ def noise_scalar(noise: Any, dtype: torch.dtype) -> Tensor:
     else:
         value = as_tensor("noise", noise, dtype)
     if not torch.compiler.is_compiling() and type(value) in (Tensor, torch.nn.Parameter):
-        lowest = float(value.detach().min()) if value.numel() else 0.0
-        if not (lowest >= 0 and bool(torch.isfinite(value.detach()).all())):
+        plain = value.detach()
+        lowest = float(plain.min() if plain.ndim else plain) if plain.numel() else 0.0
+        finite = bool(torch.isfinite(plain).all()) if plain.ndim else math.isfinite(lowest)
+        if not (lowest >= 0 and finite):
             raise ValueError(f"noise: expected finite variances >= 0, got {lowest}")
     return value
 

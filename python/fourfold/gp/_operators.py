@@ -6,7 +6,7 @@ Gradients are of first order; a second backward raises.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -62,17 +62,22 @@ def _dispatch(
     toeplitz: Flags,
 ) -> Any:
     tensors = [*factors, y] + ([] if noise is None else [noise])
-    if not _transformed():
+    transformed = _transformed()
+    if not transformed:
         if not is_direct(tensors):
             operator = getattr(torch.ops.fourfold, f"gp_{function.operation.name}")
             return operator(list(factors), noise, y, list(toeplitz))
         if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
             return function.operation.forward(*plain(factors, noise, y), toeplitz)
-    return function.apply(tuple(toeplitz), noise, y, *factors)
+    apply = function.apply if transformed else function.short
+    return apply(tuple(toeplitz), noise, y, *factors)
 
 
 class _Function(torch.autograd.Function):
     """What the short ways share: after their results they give what the gradient needs, and keep it."""
+
+    operation: Operation
+    short: Callable[..., Any]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -81,6 +86,9 @@ class _Function(torch.autograd.Function):
         ctx.items = [f.shape[0] for f in factors]
         basis, values, x = output[-3:]
         ctx.mark_non_differentiable(basis, values, x)
+        # Else torch would fill gradients of the size of x with zeros, on threads that then spin beside ours.
+        ctx.set_materialize_grads(False)
+        ctx.shapes = [r.shape for r in output[:-3]]
         ctx.save_for_backward(basis, values, inputs[1], x)
 
     @staticmethod
@@ -96,7 +104,7 @@ class _InvQuadLogdet(_Function):
         return INV_QUAD_LOGDET.forward(*plain(factors, noise, y), toeplitz)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
         return _gradients(ctx, INV_QUAD_LOGDET, grads)
 
 
@@ -108,12 +116,17 @@ class _Solve(_Function):
         return SOLVE.forward(*plain(factors, noise, y), toeplitz)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
         return _gradients(ctx, SOLVE, grads)
 
 
+# Without functorch at work `apply` only binds default arguments, by a signature that it looks up anew each time.
+_InvQuadLogdet.short = super(torch.autograd.Function, _InvQuadLogdet).apply
+_Solve.short = super(torch.autograd.Function, _Solve).apply
+
+
 def _gradients(
-    ctx: Any, operation: Operation, grads: Sequence[Tensor]
+    ctx: Any, operation: Operation, grads: Sequence[Tensor | None]
 ) -> tuple[Tensor | None, ...]:
     # Grad mode is on in a backward only under create_graph=True. Without this, the second derivative would
     # silently be zero.
@@ -122,15 +135,16 @@ def _gradients(
             "gp.Kronecker has first derivatives only: no create_graph=True through its solves and log-determinants"
         )
     basis, values, noise, x = ctx.saved_tensors
-    grads = grads[: operation.results]
+    given = zip(grads[: operation.results], ctx.shapes, strict=True)
+    whole = [x.new_zeros(shape) if grad is None else grad for grad, shape in given]
     if _transformed():
         operator = getattr(torch.ops.fourfold, f"gp_{operation.name}_backward")
-        flat, grad_noise, grad_y = operator(*grads, basis, values, noise, x, ctx.sizes, ctx.items)
+        flat, grad_noise, grad_y = operator(*whole, basis, values, noise, x, ctx.sizes, ctx.items)
         factors = split(flat, ctx.sizes, ctx.items)
         return (None, None if noise is None else grad_noise, grad_y, *factors)
     wants = ctx.needs_input_grad
     gradients, grad_noise, grad_y = operation.backward(
-        grads,
+        whole,
         basis,
         values,
         None if noise is None else noise.detach().resolve_neg().contiguous(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from fourfold.gp import _algebra, _operators
 from fourfold.gp._decomposition import Decomposition, check_data, expanded
 from fourfold.gp._info import SolveInfo
 from fourfold.gp._noise import noise_scalar, noise_vectors
-from fourfold.gp._split import Split
+from fourfold.gp._split import Split, broadcast, reshaped
 from fourfold.gp._toeplitz_system import ToeplitzSystem, toeplitz_system
 
 if TYPE_CHECKING:
@@ -35,19 +34,19 @@ class System:
         core = kronecker.batch_shape
         if isinstance(noise, (list, tuple)):
             self.scales = noise_vectors(kronecker, noise)
-            core = np.broadcast_shapes(core, *(s.shape[:-1] for s in self.scales))
+            core = broadcast(core, *(s.shape[:-1] for s in self.scales))
             scalar = kronecker._tensors[0].new_ones(())
         elif noise is not None:
             scalar = noise_scalar(noise, kronecker.dtype)
             try:
-                core = np.broadcast_shapes(core, scalar.shape)
+                core = broadcast(core, scalar.shape)
             except ValueError:
                 raise ValueError(
                     f"noise: expected a number, or shape {core} as the batch, got {tuple(scalar.shape)}"
                 ) from None
-        self.split = Split(tuple(core), data)
+        self.split = Split(core, data)
         core = self.split.core
-        self.noise = None if scalar is None else scalar.expand(core).reshape(-1)
+        self.noise = None if scalar is None else reshaped(scalar.expand(core), (math.prod(core),))
         self._core = core
         self._by_levinson: ToeplitzSystem | None = None
 
@@ -129,7 +128,7 @@ class System:
             return (y * system.solve(y)).sum(-1), system.logdet()
         if self.scales:
             y = y * self.scale()
-        split = Split(self._core, y.shape[:-1])
+        split = self.split if y.shape[:-1] == self.split.full else Split(self._core, y.shape[:-1])
         data = split.flatten(y)
         dec = self._remembered(data)
         if dec is None:
@@ -142,7 +141,7 @@ class System:
             noise = None if self.noise is None else self.noise.detach().resolve_neg().contiguous()
             logdet = _algebra.logdet_of(dec, noise, split.batch).to(y.dtype)
             quad = _algebra.reduce_data(dec, noise, data)[1].to(y.dtype)
-        logdet = logdet.reshape(self._core)
+        logdet = reshaped(logdet, self._core)
         if self.scales:
             total = math.prod(self.kronecker.sizes)
             for vector in self.scales:
