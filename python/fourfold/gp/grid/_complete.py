@@ -47,6 +47,10 @@ class CompleteSystem:
         x, _ = _algebra.reduce_data(self._dec, self._scalar, data, quad=False)
         return np.asarray(_algebra.restore_data(self._dec, x)[0].numpy())
 
+    def forms(self, rows: Array) -> Array:
+        """Quadratic forms (c,)."""
+        return np.asarray((self.solve(rows) * rows).sum(axis=1))
+
     def evaluate(self, rows: Array, weights: Array, copies: int) -> tuple[Array, Gradient]:
         """Quadratic forms (c,), and the gradient of ``sum(weights * forms) + copies log det A``."""
         x, quad = _algebra.reduce_data(self._dec, self._scalar, _rows(rows))
