@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scipy.integrate
@@ -72,6 +73,30 @@ def test_no_nearby_fit_is_better(degree: tuple[int, int]) -> None:
             db = b * (1 + size * torch.randn_like(b))
             error = (kan.rational(x, da, db) - f.silu(x)).abs().max()
             assert error > fit.error * (1 - 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("fn", "degree", "interval", "variant", "reach"),
+    [
+        (torch.exp, (5, 5), (-1.0, 1.0), "C", 1e-12),  # the best of all variants: 1.5e-13
+        (torch.sigmoid, (8, 8), (-6.0, 6.0), "N", 1e-11),
+        (torch.tan, (5, 6), (-1.5, 1.5), "C", 1e-9),
+        (torch.exp, (4, 4), (-1.0, 1.0), "N", 1.5381e-10),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_small_errors_are_reached(
+    fn: Any, degree: tuple[int, int], interval: tuple[float, float], variant: Variant, reach: float
+) -> None:
+    """Far below what a linear program resolves, where the start decides."""
+    assert kan.fit_rational(fn, degree, interval, variant).error <= reach
+
+
+@pytest.mark.parametrize("variant", ["A", "B", "C", "N"])
+def test_constants_and_polynomials(variant: Variant) -> None:
+    assert kan.fit_rational(torch.zeros_like, variant=variant).error == 0
+    assert kan.fit_rational(torch.ones_like, (0, 0), variant=variant).error < 1e-13
+    assert kan.fit_rational(lambda x: 1 + x - x**3, variant=variant).error < 1e-8
 
 
 def test_chebyshev() -> None:

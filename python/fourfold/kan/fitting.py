@@ -137,13 +137,17 @@ def fit_rational(
 
     Notes
     -----
-    Differential correction with an exchange of points, in float64: the global optimum on a grid of
-    16,000 points for the given constraints (variant A: all ``b_j >= 0``).
+    Differential correction with an exchange of points, in float64, from a linear program and from AAA:
+    the global optimum on a grid of 16,000 points for the given constraints (variant A: all
+    ``b_j >= 0``). Errors below about 1e-8 may be some factor above the optimum.
 
     References
     ----------
     I. Barrodale, M. J. D. Powell and F. D. K. Roberts, *The differential correction algorithm for
     rational l-infinity approximation*, SIAM J. Numer. Anal. 9, 493 (1972).
+
+    Y. Nakatsukasa, O. Sète and L. N. Trefethen, *The AAA algorithm for rational approximation*,
+    SIAM J. Sci. Comput. 40, A1494 (2018).
     """
     low, high = (float(end) for end in interval)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):

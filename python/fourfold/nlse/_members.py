@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -51,9 +52,9 @@ def member(solution: Solution, realisation: Index) -> npt.NDArray[Any]:
             'solve with store="fields"'
         )
     if index is None:
-        if int(np.prod(solution.batch_shape)) != 1:
+        if math.prod(solution.batch_shape) != 1:
             raise ValueError(
-                f"realisation must say which of the {int(np.prod(solution.batch_shape))} "
+                f"realisation must say which of the {math.prod(solution.batch_shape)} "
                 "realisations is meant"
             )
         index = 0
@@ -83,7 +84,7 @@ def nearest(
 
 def caption(solution: Solution, realisation: Index) -> str:
     """What a figure says of the members it shows; nothing if there is but one."""
-    count = int(np.prod(solution.batch_shape))
+    count = math.prod(solution.batch_shape)
     if count == 1:
         return ""
     if realisation is None:
