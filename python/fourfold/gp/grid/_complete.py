@@ -11,6 +11,7 @@ import scipy.linalg
 import torch
 
 from fourfold.gp import _algebra, _kernel
+from fourfold.gp._decomposition import expanded
 from fourfold.gp._info import PredictInfo
 from fourfold.gp.grid._state import State
 from fourfold.gp.grid._targets import Scattered, Target, at_nodes
@@ -36,7 +37,7 @@ class CompleteSystem:
         self._scalar = torch.tensor([state.noise], dtype=torch.float64) if state.noise > 0 else None
         with torch.no_grad():
             dec = state.kronecker._decomposition(noise=self._scalar is not None)
-        self._dec = _algebra.expanded(dec, 1)
+        self._dec = expanded(dec, 1)
         self.logdet = float(_algebra.logdet_of(self._dec, self._scalar, 1))
         self.ways: tuple[str, ...] = ("cholesky" if self._scalar is None else "eigendecomposition",)
         self.interval: tuple[float, float] | None = None
@@ -46,6 +47,10 @@ class CompleteSystem:
         data = _rows(rows)
         x, _ = _algebra.reduce_data(self._dec, self._scalar, data, quad=False)
         return np.asarray(_algebra.restore_data(self._dec, x)[0].numpy())
+
+    def forms(self, rows: Array) -> Array:
+        """Quadratic forms (c,)."""
+        return np.asarray((self.solve(rows) * rows).sum(axis=1))
 
     def evaluate(self, rows: Array, weights: Array, copies: int) -> tuple[Array, Gradient]:
         """Quadratic forms (c,), and the gradient of ``sum(weights * forms) + copies log det A``."""

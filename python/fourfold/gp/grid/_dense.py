@@ -62,6 +62,10 @@ class DenseSystem:
         result[:, self._seen] = scipy.linalg.cho_solve((self._lower, True), right).T
         return result
 
+    def forms(self, rows: Array) -> Array:
+        """Quadratic forms (c,)."""
+        return np.asarray((self.solve(rows) * rows).sum(axis=1))
+
     def evaluate(self, rows: Array, weights: Array, copies: int) -> tuple[Array, Gradient]:
         """Quadratic forms (c,), and the gradient of ``sum(weights * forms) + copies log det A``.
 

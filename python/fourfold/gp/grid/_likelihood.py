@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from fourfold.gp.grid._complete import CompleteSystem
+from fourfold.gp.grid._complete import CompleteSystem, Gradient
 from fourfold.gp.grid._data import Data, Group
 from fourfold.gp.grid._dense import DENSE, DenseSystem
 from fourfold.gp.grid._holed import HoledSystem
@@ -114,25 +114,37 @@ class Likelihood:
 
     def marginal(self, theta: Array) -> tuple[float, Array]:
         """``log p(y | theta)`` and its gradient."""
+        value, gradient = self._marginal(theta, gradient=True)
+        assert gradient is not None
+        return value, gradient
+
+    def value(self, theta: Array) -> float:
+        """``log p(y | theta)`` alone."""
+        return self._marginal(theta, gradient=False)[0]
+
+    def _marginal(self, theta: Array, *, gradient: bool) -> tuple[float, Array | None]:
         data, hyper = self._data, self.hyperparameters
         kernels, noise = hyper.unpack(theta)
         holed = any(g.mask is not None for g in data.groups) or not isinstance(noise, float)
-        state = State(data.axes, kernels, noise, wants_gradient=holed)
+        state = State(data.axes, kernels, noise, wants_gradient=holed and gradient)
         value, by_noise, halves = 0.0, 0.0, []
         by_covariance: list[list[Array]] = []
         ways: list[str] = []
         for group in data.groups:
             system = system_of(state, group, self._seed)
-            part, gradient = self._group(system, group)
+            part, slopes = self._group(system, group, gradient)
             value += part
-            by_covariance.append(gradient[0])
-            by_noise += gradient[1]
+            if slopes is not None:
+                by_covariance.append(slopes[0])
+                by_noise += slopes[1]
             ways += system.ways
             if system.interval is not None:
                 low, high = system.interval
                 halves.append(len(group.members) * (high - low) / 4)
         self.ways = tuple(dict.fromkeys(ways))
         self.interval = math.hypot(*halves)
+        if not gradient:
+            return value, None
         by_kernels = []
         for k, (axis, kernel) in enumerate(zip(data.axes, kernels, strict=True)):
             # Complete systems give gradients of matrices, others those of lags.
@@ -140,8 +152,10 @@ class Likelihood:
             by_kernels.append(np.sum(thetas, axis=0))
         return value, -0.5 * hyper.gradient(by_kernels, noise, by_noise)
 
-    def _group(self, system: System, group: Group) -> tuple[float, tuple[list[Array], float]]:
-        """Its part of the value, and the gradient of -2 times that."""
+    def _group(
+        self, system: System, group: Group, wants_gradient: bool
+    ) -> tuple[float, Gradient | None]:
+        """Its part of the value, and the gradient of -2 times that if wanted."""
         rows = self._data.rows[group.members]
         outputs, count = len(rows), group.count(rows.shape[1])
         p = len(self._basis)
@@ -155,7 +169,11 @@ class Likelihood:
             turned = scipy.linalg.solve_triangular(mean.lower, basis, lower=True)
             rows = np.concatenate([rows, turned])
             weights = np.append(weights, np.full(p, float(outputs)))
-        quads, gradient = system.evaluate(rows, weights, outputs)
+        gradient = None
+        if wants_gradient:
+            quads, gradient = system.evaluate(rows, weights, outputs)
+        else:
+            quads = system.forms(rows[:outputs])
         constant = (count - p) * math.log(2 * math.pi)
         both = float(quads[:outputs].sum()) + outputs * (system.logdet + logdet + constant)
         return -0.5 * both, gradient

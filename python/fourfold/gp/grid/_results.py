@@ -35,9 +35,9 @@ class FitInfo:
         Hyperparameters that ended at one of their bounds.
     """
 
-    ways: tuple[str, ...]
-    interval: float
-    log_prior: float
+    ways: tuple[str, ...] = ()
+    interval: float = 0.0
+    log_prior: float = 0.0
     starts: tuple[float, ...] = ()
     iterations: int = 0
     evaluations: int = 0

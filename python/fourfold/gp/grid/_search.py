@@ -28,8 +28,8 @@ def search(
     restarts: int,
     seed: int,
     report: Callable[[int, int, float], None] | None,
-) -> tuple[Array, float, FitInfo]:
-    """The best theta of all starts, the log marginal likelihood there, and how it was found."""
+) -> tuple[Array, FitInfo]:
+    """The best theta of all starts, and how it was found; what the likelihood says about itself is not filled in."""
     theta = hyperparameters.start
     best: Maximum | None = None
     reached: list[float] = []
@@ -59,8 +59,7 @@ def search(
             assert failure is not None
             raise failure
         theta = best.theta
-    value, _ = likelihood.marginal(theta)
-    info = FitInfo(likelihood.ways, likelihood.interval, hyperparameters.log_prior(theta)[0])
+    info = FitInfo(log_prior=hyperparameters.log_prior(theta)[0])
     if best is not None:
         info = replace(
             info,
@@ -71,4 +70,4 @@ def search(
             gain=best.gain,
             at_bounds=hyperparameters.at_bounds(theta),
         )
-    return theta, value, info
+    return theta, info

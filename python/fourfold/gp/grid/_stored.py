@@ -43,8 +43,8 @@ def store(model: GridGP) -> tuple[dict[str, Any], Arrays]:
         "priors": {
             name: [type(prior).__name__, vars(prior)] for name, prior in model.priors.items()
         },
-        "log_marginal_likelihood_": model.log_marginal_likelihood_,
-        "info_": dataclasses.asdict(model.info_),
+        "value": model._value,
+        "info_": dataclasses.asdict(model._info),
         "batch_shape": data.batch_shape,
         "torch": data.torch,
     }
@@ -93,7 +93,7 @@ def restore(
         noise = arrays["noise_"].reshape(-1) if arrays["noise_"].ndim else float(arrays["noise_"])
         model.theta_ = arrays["theta_"]
         model._prepared(data, start * len(axes) if settings["one_kernel"] else start, noise)
-        model._condition(data, found, noise, settings["log_marginal_likelihood_"], FitInfo(**info))
+        model._condition(data, found, noise, FitInfo(**info), settings["value"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DamagedFileError(f"{path}: its content does not fit together: {error!r}") from error
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -88,6 +89,9 @@ class GridGP(Predictions):
     >>> model = gp.GridGP([gp.kernels.Matern(0.5), gp.kernels.SquaredExponential(0.5)]).fit([x, t], y)
     >>> mean, std = model.predict([[0.51, 0.33]], return_std=True)
     """
+
+    _info: FitInfo
+    _value: float | None
 
     def __init__(
         self,
@@ -177,7 +181,7 @@ class GridGP(Predictions):
         likelihood = self._prepared(data, kernels, self._noise_for(data))
         hyperparameters = likelihood.hyperparameters
         with progress_line(progress, 1 + self.restarts) as report:
-            theta, value, info = search(
+            theta, info = search(
                 likelihood,
                 hyperparameters,
                 count=data.observations,
@@ -188,8 +192,27 @@ class GridGP(Predictions):
             )
         found, noise = hyperparameters.unpack(theta)
         self.theta_ = theta
-        self._condition(data, found, noise, value, info)
+        self._condition(data, found, noise, info, None)
         return self
+
+    @property
+    def log_marginal_likelihood_(self) -> float:
+        """``log p(y)`` at the hyperparameters found; computed when it is first asked for."""
+        return self._evaluated()[0]
+
+    @property
+    def info_(self) -> FitInfo:
+        """How the search went, and how the likelihood is computed."""
+        return self._evaluated()[1]
+
+    def _evaluated(self) -> tuple[float, FitInfo]:
+        """Stochastic likelihoods of large grids cost more than predictions, which do not need them."""
+        self._fitted("log_marginal_likelihood_")
+        if self._value is None:
+            self._value = self._likelihood.value(self.theta_)
+            ways, interval = self._likelihood.ways, self._likelihood.interval
+            self._info = dataclasses.replace(self._info, ways=ways, interval=interval)
+        return self._value, self._info
 
     def log_marginal_likelihood(self, theta: npt.ArrayLike) -> tuple[float, Array]:
         """``log p(y)`` and its gradient at other hyperparameters, for the data given to `fit`; without priors.
@@ -240,12 +263,16 @@ class GridGP(Predictions):
         return np.where(seen, flat, 0.0)
 
     def _condition(
-        self, data: Data, kernels: list[Kernel], noise: float | Array, value: float, info: FitInfo
+        self,
+        data: Data,
+        kernels: list[Kernel],
+        noise: float | Array,
+        info: FitInfo,
+        value: float | None,
     ) -> None:
         self.kernels_ = kernels
         self.noise_ = noise if isinstance(noise, float) else noise.reshape(data.sizes)
-        self.log_marginal_likelihood_ = value
-        self.info_ = info
+        self._info, self._value = info, value
         self._posterior = Posterior(data, self._basis, State(data.axes, kernels, noise), self.seed)
         coefficients = self._posterior.coefficients
         self.mean_coefficients_ = coefficients.reshape(*data.batch_shape, coefficients.shape[-1])
