@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,13 +92,15 @@ def draw(case: Case, seed: int) -> tuple[Array, Array, Array]:
 def dense_prediction(case: Case, x: Array, y: Array) -> Array:
     """The posterior mean at the test points of a Gaussian process with the true covariance and noise."""
     train, test = x[: case.train], x[case.train :]
-    covariance, cross = np.full((case.train, case.train), float(case.terms)), float(case.terms)
+    covariance = np.full((case.train, case.train), float(case.terms))
+    cross = np.full((case.test, case.train), float(case.terms))
     for k in range(case.modes):
         covariance = covariance * KERNEL(train[:, k])
         cross = cross * KERNEL(test[:, k], train[:, k])
     covariance[np.diag_indices(case.train)] += case.noise**2
     factor = scipy.linalg.cho_factor(covariance, lower=True, overwrite_a=True)
-    return cross @ scipy.linalg.cho_solve(factor, y[: case.train])
+    prediction: Array = cross @ scipy.linalg.cho_solve(factor, y[: case.train])
+    return prediction
 
 
 def rms(x: Array) -> float:
@@ -272,8 +275,8 @@ def compare_speed(seconds: float) -> list[dict[str, object]]:
             scale = np.abs(mode.mean).max()
             np.testing.assert_allclose(mean.numpy(), mode.mean, rtol=0, atol=1e-6 * scale)
         theirs = _seconds(plain.sweep, seconds)
-        held = _seconds(lambda ours=ours: ours.sweep(learn=False), seconds / 2)
-        learning = _seconds(lambda ours=ours: ours.sweep(learn=True), seconds / 2)
+        held = _seconds(partial(ours.sweep, learn=False), seconds / 2)
+        learning = _seconds(partial(ours.sweep, learn=True), seconds / 2)
         name = f"CP, {modes} modes of {grid}, rank {rank}, N={count}"
         print(
             f"{name:34}{1e3 * theirs:12.1f}{1e3 * held:10.3f}{theirs / held:8.0f}{1e3 * learning:10.3f}",

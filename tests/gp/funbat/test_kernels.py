@@ -145,7 +145,7 @@ def test_sums_over_entries(tucker: bool, ranks: tuple[int, ...]) -> None:
         tucker=tucker,
     )
     for t in range(counts.size):
-        one, two = 0.0, 0.0
+        one, two = np.zeros(first.shape[1]), np.zeros(second.shape[1])
         for n in range(start[t], start[t + 1]):
             means = [m[0][p] for m, p in zip(moments, places[n], strict=True)]
             pairs = [packed(m[2][p]) for m, p in zip(moments, places[n], strict=True)]
@@ -168,8 +168,9 @@ def test_tucker_messages_and_points(ranks: tuple[int, ...]) -> None:
     moments = [functions(rng, 3, r) for r in ranks]
     core = TuckerCore(ranks, 1.3)
     a = rng.normal(size=(size, size))
-    core.covariance, core.mean = a @ a.T, rng.normal(size=size)
-    whole = core.covariance + np.outer(core.mean, core.mean)
+    covariance = a @ a.T
+    core.covariance, core.mean = covariance, rng.normal(size=size)
+    whole = covariance + np.outer(core.mean, core.mean)
     points = np.array(list(itertools.product(range(3), repeat=modes)), dtype=np.int32)
     mean, variance = _kernel.evaluate_points(
         points,
@@ -228,17 +229,19 @@ def test_core_is_a_ridge_regression() -> None:
     core = TuckerCore(ranks, 0.7)
     along, squares = core.update(0, first, second, u, packed(u[:, :, None] * u[:, None, :]), 2.5)
     precision = 2.5 * design.T @ design + np.eye(6) / 0.7
-    np.testing.assert_allclose(core.covariance, np.linalg.inv(precision), rtol=1e-9)
+    covariance = core.covariance
+    assert covariance is not None
+    np.testing.assert_allclose(covariance, np.linalg.inv(precision), rtol=1e-9)
     np.testing.assert_allclose(core.mean, np.linalg.solve(precision, 2.5 * design.T @ value))
     assert along == pytest.approx(value @ design @ core.mean)
-    moment = core.covariance + np.outer(core.mean, core.mean)
+    moment = covariance + np.outer(core.mean, core.mean)
     assert squares == pytest.approx(np.sum((design.T @ design) * moment))
     # The prior's variance is the one of smallest divergence, and that is the divergence.
     spread = float(np.trace(moment))
 
     def divergence(variance: float) -> float:
-        logdet = np.linalg.slogdet(core.covariance)[1]
-        return 0.5 * (spread / variance - 6 + 6 * np.log(variance) - logdet)
+        logdet = np.linalg.slogdet(covariance)[1]
+        return float(0.5 * (spread / variance - 6 + 6 * np.log(variance) - logdet))
 
     assert core.divergence == pytest.approx(divergence(core.variance))
     assert core.divergence < min(divergence(1.05 * core.variance), divergence(core.variance / 1.05))

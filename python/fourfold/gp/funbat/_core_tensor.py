@@ -58,10 +58,9 @@ class Core(Protocol):
 class CpCore:
     """``f = sum_r prod_k u_kr``."""
 
-    covariance = None
-    divergence = 0.0
-
     def __init__(self, rank: int) -> None:
+        self.covariance: Array | None = None
+        self.divergence = 0.0
         self.mean: Array = np.ones(rank)
         self._weights = pair_weights(rank)
 
@@ -88,7 +87,7 @@ class TuckerCore:
         self.size = math.prod(ranks)
         self.variance = variance
         self.mean: Array = np.zeros(self.size)
-        self.covariance: Array = variance * np.eye(self.size)
+        self.covariance: Array | None = variance * np.eye(self.size)
         self.divergence = 0.0
         self._weights = [pair_weights(r) for r in ranks]
         # Index arrays: packed axes of all modes into the P x P matrix, and back.
@@ -133,6 +132,7 @@ class TuckerCore:
         rank = self.ranks[mode]
         weights = np.moveaxis(self.mean.reshape(self.ranks), mode, 0).reshape(rank, -1)
         shift = rows_times_rows(first, np.ascontiguousarray(weights))
+        assert self.covariance is not None
         moments = self._symmetrised(self.covariance + np.outer(self.mean, self.mean))
         rows = np.moveaxis(moments, mode, 0).reshape(packed_size(rank), -1)
         return shift, rows_times_rows(
@@ -163,17 +163,12 @@ class TuckerCore:
                 pivot=found,
                 smallest_eigenvalue=float(np.linalg.eigvalsh(gram)[0]),
             )
-        self.covariance, logdet = found
-        self.mean = noise_precision * np.sum(self.covariance * pull, axis=1)
-        squares = float(np.sum(self.mean**2) + np.trace(self.covariance))
+        covariance, logdet = found
+        self.covariance = covariance
+        self.mean = noise_precision * np.sum(covariance * pull, axis=1)
+        squares = float(np.sum(self.mean**2) + np.trace(covariance))
         # The prior's variance of largest bound, in closed form; then the divergence from that prior.
         self.variance = squares / self.size
         self.divergence = 0.5 * (self.size * math.log(self.variance) + logdet)
-        error = (
-            float(self.mean @ pull),
-            float(
-                np.sum(gram * self.covariance)
-                + np.sum(self.mean * np.sum(gram * self.mean, axis=1))
-            ),
-        )
-        return error
+        moment = covariance + np.outer(self.mean, self.mean)
+        return float(np.sum(self.mean * pull)), float(np.sum(gram * moment))

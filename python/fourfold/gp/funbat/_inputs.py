@@ -90,8 +90,8 @@ def checked_values(values: Any, count: int, mean: float) -> Array:
 
 def checked_rank(rank: int | Sequence[int]) -> tuple[int, ...]:
     """Ranks as a tuple; a single number has length 1."""
-    single = isinstance(rank, (int, np.integer))
-    ranks = (rank,) if single else tuple(rank)  # type: ignore[arg-type]
+    single = not isinstance(rank, Sequence)
+    ranks = tuple(rank) if isinstance(rank, Sequence) else (rank,)
     for r in ranks:
         if not isinstance(r, (int, np.integer)) or isinstance(r, bool) or not 1 <= r <= MAX_RANK:
             raise ValueError(f"rank: expected integers from 1 to {MAX_RANK}, got {rank!r}")
@@ -102,14 +102,14 @@ def checked_rank(rank: int | Sequence[int]) -> tuple[int, ...]:
             f"rank: a core tensor of {int(np.prod(ranks))} entries; at most {_LARGEST_CORE} are supported, "
             "because its covariance is kept in full"
         )
-    return tuple(int(r) for r in ranks)
+    return tuple(map(int, ranks))
 
 
 def checked_kernels(kernel: Matern | Sequence[Matern] | None) -> tuple[Matern, ...] | None:
     """Kernels as a tuple, of length 1 if one serves all modes."""
     if kernel is None:
         return None
-    kernels = (kernel,) if isinstance(kernel, Matern) else tuple(kernel)
+    kernels = tuple(kernel) if isinstance(kernel, Sequence) else (kernel,)
     for one in kernels:
         if not isinstance(one, Matern):
             raise ValueError(f"kernel: expected a Matern kernel or one for each mode, got {one!r}")
@@ -148,7 +148,7 @@ def starting_kernels(
             )
         return made
     if len(kernels) == 1:
-        return list(kernels) * modes
+        return [kernels[0]] * modes
     if len(kernels) != modes:
         raise ValueError(f"kernel: expected one or {modes} kernels, got {len(kernels)}")
     return list(kernels)

@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 
 # A search for hyperparameters is worth its passes above this slope, in nats per unit of a logarithm,
 # and makes at most so many iterations at a time: the messages change before the next one anyway.
-_WORTH_A_SEARCH = 1e-2
+_WORTH_A_SEARCH = 0.1
 _ITERATIONS = 4
 
 

@@ -98,8 +98,8 @@ class FunBaT:
         noise_prior: tuple[float, float] | None = None,
         mean: float = 0.0,
         restarts: int = 8,
-        max_sweeps: int = 500,
-        tolerance: float = 1e-6,
+        max_sweeps: int = 1000,
+        tolerance: float = 2e-5,
         seed: int = 0,
     ) -> None:
         self.rank = checked_rank(rank)
