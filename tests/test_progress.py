@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 import rich.console
 
 from fourfold._progress import terminal_bar
 from fourfold.cli.progress import progress_line
+from fourfold.gp.funbat._progress import progress_bar as sweeps_bar
+from fourfold.gp.grid._progress import progress_line as search_line
 from fourfold.pc._progress import progress_bar as learning_bar
 
 
@@ -59,6 +62,20 @@ def test_learning_shows_epochs_and_bits(screen: io.StringIO) -> None:
     assert "epoch 2 / 3" in shown
     assert "1.1250 bits/dim" in shown
     assert "100%" in shown
+
+
+def test_fits_show_where_they_are(screen: io.StringIO) -> None:
+    with sweeps_bar(True, 4) as report:
+        report.starts(0.5)
+        report.sweep(3, -12.5)
+    assert "sweep 3 / 4" in screen.getvalue()
+    assert "lower bound -12.5" in screen.getvalue()
+    with search_line(True, 2) as told:
+        assert told is not None
+        told(0, 1, 2.5)
+        time.sleep(0.15)
+        told(1, 7, 3.25)
+    assert "fit: start 2 of 2, iteration 7, log marginal likelihood 3.25" in screen.getvalue()
 
 
 def test_a_command_prints_lines_without_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:

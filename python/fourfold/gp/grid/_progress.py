@@ -1,9 +1,11 @@
-"""The line that shows a long search, on terminals only."""
+"""The line that shows a long search."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from fourfold._progress import terminal_bar
 
 __all__ = ["progress_line"]
 
@@ -14,19 +16,16 @@ Report = Callable[[int, int, float], None]
 @contextmanager
 def progress_line(wanted: bool, starts: int) -> Iterator[Report | None]:
     """Show where the search is, on standard error. Gives None where that is not wanted or there is no terminal."""
-    if not wanted:
-        yield None
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not (console.is_interactive or console.is_jupyter):
-        yield None
-        return
-    with console.status("fit: first evaluation") as status:
+    columns = ("fit: {task.fields[at]}", "elapsed")  # nobody knows how many iterations it takes
+    with terminal_bar(
+        wanted, *columns, total=starts, transient=True, at="first evaluation"
+    ) as update:
+        if update is None:
+            yield None
+            return
 
         def report(start: int, iteration: int, value: float) -> None:
             which = f"start {start + 1} of {starts}, " if starts > 1 else ""
-            status.update(f"fit: {which}iteration {iteration}, log marginal likelihood {value:.6g}")
+            update(start, at=f"{which}iteration {iteration}, log marginal likelihood {value:.6g}")
 
         yield report
