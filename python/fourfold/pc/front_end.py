@@ -76,9 +76,11 @@ class FrontEnd:
             raise ValueError(
                 f"transform: expected one of {', '.join(_TRANSFORMS)}, got {self.transform!r}"
             )
-        sides = self.patch if isinstance(self.patch, tuple) else (self.patch,)
-        for name, number in (("levels", self.levels), *(("patch", side) for side in sides)):
-            if not isinstance(number, int):
+        patch: Any = self.patch
+        sides = patch if isinstance(patch, tuple) else (patch,)
+        given: list[tuple[str, Any]] = [("levels", self.levels), *(("patch", s) for s in sides)]
+        for name, number in given:
+            if not isinstance(number, (int, np.integer)):
                 raise TypeError(f"{name}: expected integers, got {number!r}")
         if not 0 <= self.levels <= 8:
             raise ValueError(f"levels: expected 0 to 8, got {self.levels}")
