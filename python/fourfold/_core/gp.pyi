@@ -152,3 +152,60 @@ def eigh_float64(
 def durbin_float64(
     n: int, column: int, predictor: int, work: int, /
 ) -> tuple[int, float, float]: ...
+
+FUNBAT_MAX_RANK: int
+FUNBAT_MAX_MODES: int
+
+def funbat_chain_scratch(*, rank: int, order: int, count: int) -> int: ...
+def funbat_chain_steps(*, order: int, rate: float, count: int, length: int, step: int) -> None: ...
+def funbat_smooth_chain(
+    *,
+    rank: int,
+    order: int,
+    count: int,
+    length: int,
+    step: int,
+    variance: int,
+    observed: int,
+    precision: int,
+    shift: int,
+    scale: float,
+    out: list[int],
+    scratch: int,
+) -> int: ...
+def funbat_sum_entries(
+    *,
+    tucker: bool,
+    count: int,
+    times: int,
+    start: int,
+    places: int,
+    value: int,
+    rank: list[int],
+    mean: list[int],
+    second: list[int],
+    first_sum: int,
+    second_sum: int,
+    threads: int,
+) -> None: ...
+def funbat_evaluate_points(
+    *,
+    tucker: bool,
+    count: int,
+    places: int,
+    rank: list[int],
+    mean: list[int],
+    covariance: list[int],
+    core_mean: int,
+    core_covariance: int,
+    out_mean: int,
+    out_variance: int,
+    threads: int,
+) -> None: ...
+def funbat_rows_times_rows(
+    *, rows: int, columns: int, inner: int, a: int, b: int, out: int, threads: int
+) -> None: ...
+def funbat_columns_times_columns(
+    *, rows: int, columns: int, inner: int, a: int, b: int, out: int, threads: int
+) -> None: ...
+def funbat_invert(*, n: int, matrix: int, inverse: int, logdet: int) -> int: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.autograd import forward_ad
 
-__all__ = ["in_forward_mode", "is_plain"]
+__all__ = ["in_forward_mode", "is_eager", "is_plain"]
 
 Tensor = torch.Tensor
 
@@ -28,6 +28,18 @@ def is_plain(x: Tensor, numerator: Tensor, denominator: Tensor) -> bool:
         and x.is_cpu
         and x.layout is _STRIDED
         and _transform() is None
+        and _dispatch_modes() == 0
+        and _function_modes() == 0
+        and _trace() is None
+        and forward_ad._current_level < 0
+    )
+
+
+def is_eager(*tensors: Tensor) -> bool:
+    """As `is_plain`, but ``torch.func`` may be at work."""
+    return (
+        not _is_compiling()
+        and all(type(t) in _PLAIN and t.is_cpu and t.layout is _STRIDED for t in tensors)
         and _dispatch_modes() == 0
         and _function_modes() == 0
         and _trace() is None

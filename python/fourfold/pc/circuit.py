@@ -108,7 +108,14 @@ class Circuit:
             )
         tables = [place.of(packed) for _, place in _places(structure)]
         v = structure.num_nodes
-        return cls(structure, tables[0], [None, *tables[1:v]], tables[v:], event_shape=event_shape)
+        return cls(
+            structure,
+            tables[0],
+            [None, *tables[1:v]],
+            tables[v:],
+            event_shape=event_shape,
+            metadata=metadata,
+        )
 
     @property
     def structure(self) -> Structure:
