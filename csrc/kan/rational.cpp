@@ -1,7 +1,10 @@
 #include "kan/rational.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -67,6 +70,15 @@ struct Plan {
     std::size_t groups_per_item(const RationalShape& shape) const { return rows_per_item > 0 ? shape.groups : 1; }
 };
 
+// The exponent of a number's highest bit; that of a denormal number counts as one below the normal ones, that of
+// infinity and NaN as one above.
+template <class T>
+int exponent_of(T value) {
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    constexpr int mantissa = std::numeric_limits<T>::digits - 1, bias = std::numeric_limits<T>::max_exponent - 1;
+    return static_cast<int>((std::bit_cast<Bits>(value) << 1) >> (mantissa + 1)) - bias;
+}
+
 // The largest power of two L, at most 2^16 (float) or 2^128 (double), for which all intermediates of Horner's form and
 // of the powers up to L^degree stay far from overflow, and 1/Q from underflow. -1 if there is none.
 template <class T>
@@ -74,22 +86,21 @@ T safe_limit(const T* a, int m, const T* c, int n) {
     constexpr bool is_float = std::is_same_v<T, float>;
     constexpr int largest = is_float ? 16 : 128, numerator = is_float ? 92 : 900, denominator = is_float ? 66 : 516;
     int exponent = std::min(largest, (is_float ? 96 : 960) / std::max({m, n, 1}));
+    // Returns the largest exponent of the coefficients.
     const auto restrict_to = [&](const T* coefficients, int degree, int bound) {
+        int highest = -bound;
         for (int k = 0; k <= degree; ++k) {
             if (coefficients[k] == 0) continue;
-            // Infinity and NaN have the largest exponent.
-            const int room = bound - (std::isfinite(coefficients[k]) ? std::ilogb(coefficients[k]) : 2 * bound);
-            if (room < 0) {
-                exponent = -1;
-            } else if (k > 0) {
-                exponent = std::min(exponent, room / k);
-            }
-            if (exponent < 0) return;
+            const int size = exponent_of(coefficients[k]);
+            highest = std::max(highest, size);
+            exponent = std::min(exponent, size > bound ? -1 : k > 0 ? (bound - size) / k : exponent);
         }
+        return highest;
     };
-    restrict_to(a, m, numerator);
-    if (exponent >= 0) restrict_to(c, n, denominator);
-    return exponent < 0 ? T(-1) : std::ldexp(T(1), exponent);
+    const int of_both = restrict_to(a, m, numerator) + restrict_to(c, n, denominator);
+    // F Q' for |x| < 1: at most 13 coefficients a, and 78 = 1 + 2 + .. + 12 times the largest c.
+    if (exponent < 0 || of_both > (is_float ? 114 : 1000)) return T(-1);
+    return std::ldexp(T(1), exponent);
 }
 
 // Owns what PreparedRational points to.
@@ -100,7 +111,7 @@ public:
         const auto m1 = static_cast<std::size_t>(shape.m + 1), n1 = static_cast<std::size_t>(shape.n + 1);
         const bool by_place = shape.groups > 1 && shape.run < lanes;
         const std::size_t stride = by_place ? (shape.groups * shape.run + lanes - 1) / lanes * lanes : 0;
-        memory_.resize(shape.groups * (m1 + n1 + 1) + stride * (m1 + n1 + 1));
+        memory_.resize(shape.groups * (m1 + n1 + 1) + stride * (m1 + n1));
         T* a = memory_.data();
         T* c = a + shape.groups * m1;
         T* limit = c + shape.groups * n1;
@@ -117,6 +128,8 @@ public:
             }
             limit[g] = safe_limit(a + g * m1, shape.m, c + g * n1, shape.n);
         }
+        // Rounding to bfloat16 relies on it; see storage.hpp.
+        std::replace_if(a, limit, [](T value) { return std::isnan(value); }, std::numeric_limits<T>::quiet_NaN());
         const bool folded = shape.variant == Variant::B || shape.variant == Variant::C;
         const T constant = shape.variant == Variant::A ? T(0) : shape.variant == Variant::C ? T(0.1) : T(1);
         T* places = by_place ? limit + shape.groups : nullptr;
@@ -124,10 +137,9 @@ public:
             const std::size_t g = place / shape.run;
             for (std::size_t i = 0; i < m1; ++i) places[i * stride + place] = a[g * m1 + i];
             for (std::size_t j = 0; j < n1; ++j) places[(m1 + j) * stride + place] = c[g * n1 + j];
-            places[(m1 + n1) * stride + place] = limit[g];
         }
-        prepared_ = {shape, a, c, limit, constant, folded, places, by_place ? places + (m1 + n1) * stride : nullptr,
-                     stride};
+        const T lowest_limit = *std::min_element(limit, limit + shape.groups);
+        prepared_ = {shape, a, c, limit, lowest_limit, constant, folded, places, stride};
     }
     const PreparedRational<T>& operator*() const { return prepared_; }
 

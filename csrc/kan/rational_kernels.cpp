@@ -20,26 +20,46 @@ FOURFOLD_INLINE bool any(Int mask) {
     return all != 0;
 }
 
-// Calls work(at, from, to) for the vectors of `count` elements; the last one may lie in copies padded with zeros.
-// `from` holds N arrays to read.
-template <class S, int N, class Work>
-FOURFOLD_INLINE void for_vectors(std::size_t count, const S* const (&from)[N], S* to, Work work) {
+// Fetches `count` elements from kAhead bytes further on, which may lie beyond the end. The hardware's own prefetchers
+// begin anew at every page of 4 KiB, and look no further in the time that an element's arithmetic takes.
+constexpr std::size_t kAhead = 2048;
+
+template <std::size_t count, class S>
+FOURFOLD_INLINE void prefetch(const S* from) {
+#pragma GCC unroll 8
+    for (std::size_t byte = 0; byte < count * sizeof(S); byte += 64) {
+        __builtin_prefetch(reinterpret_cast<const char*>(from) + kAhead + byte);
+    }
+}
+
+// Calls work.template operator()<K>(at, from, to) for packs of K vectors of the `count` elements and then, K = 1, for
+// what is left; the last vector may lie in copies padded with zeros. `from` holds N arrays to read.
+template <class S, int K, int N, class Work>
+FOURFOLD_INLINE void for_packs(std::size_t count, const S* const (&from)[N], S* to, Work work) {
     constexpr std::size_t lanes = Vector<S>::lanes;
-    std::size_t at = 0;
-    for (; at + lanes <= count; at += lanes) {
-        const S* here[N];
-        for (int k = 0; k < N; ++k) here[k] = from[k] + at;
-        work(at, here, to + at);
-    }
-    if (at == count) return;
-    S padded[N][lanes] = {}, result[lanes];
     const S* here[N];
-    for (int k = 0; k < N; ++k) {
-        std::memcpy(padded[k], from[k] + at, (count - at) * sizeof(S));
-        here[k] = padded[k];
+    std::size_t at = 0;
+    for (; K > 1 && at + K * lanes <= count; at += K * lanes) {
+        for (int k = 0; k < N; ++k) {
+            here[k] = from[k] + at;
+            prefetch<K * lanes>(here[k]);
+        }
+        prefetch<K * lanes>(to + at);
+        work.template operator()<K>(at, here, to + at);
     }
-    work(at, here, result);
-    std::memcpy(to + at, result, (count - at) * sizeof(S));
+    for (; at < count; at += lanes) {
+        const std::size_t left = std::min(count - at, lanes);
+        S padded[N][lanes], result[lanes];
+        for (int k = 0; k < N; ++k) {
+            here[k] = from[k] + at;
+            if (left == lanes) continue;
+            std::memset(padded[k], 0, sizeof padded[k]);
+            std::memcpy(padded[k], here[k], left * sizeof(S));
+            here[k] = padded[k];
+        }
+        work.template operator()<1>(at, here, left == lanes ? to + at : result);
+        if (left < lanes) std::memcpy(to + at, result, left * sizeof(S));
+    }
 }
 
 // Coefficients of one group, the same in every lane. Copied: the compiler could not know that what is stored to the
@@ -48,16 +68,15 @@ template <class S, int M, int N>
 struct OfGroup {
     using T = typename Vector<S>::T;
     using Vec = typename Vector<S>::type;
-    Vec a[Degrees<M, N>::m_size], c[Degrees<M, N>::n_size], limit;
+    // With degrees of the run time all this is in memory, and a second vector gains nothing.
+    static constexpr int pack = Degrees<M, N>::fixed ? 2 : 1;
+    Vec a[Degrees<M, N>::m_size], c[Degrees<M, N>::n_size];
 
-    OfGroup(const Prepared<T>& rational, Degrees<M, N> degrees, std::size_t group)
-        : limit(splat<S>(rational.limit[group])) {
+    OfGroup(const Prepared<T>& rational, Degrees<M, N> degrees, std::size_t group) {
         const T* from = rational.a + group * static_cast<std::size_t>(degrees.m + 1);
-#pragma GCC unroll 16
-        for (int i = 0; i <= degrees.m; ++i) a[i] = splat<S>(from[i]);
+        degrees.repeat(degrees.m + 1, [&](int i) { a[i] = splat<S>(from[i]); });
         from = rational.c + group * static_cast<std::size_t>(degrees.n + 1);
-#pragma GCC unroll 16
-        for (int j = 0; j <= degrees.n; ++j) c[j] = splat<S>(from[j]);
+        degrees.repeat(degrees.n + 1, [&](int j) { c[j] = splat<S>(from[j]); });
     }
 
     FOURFOLD_INLINE auto numerator(std::size_t) const {
@@ -66,134 +85,168 @@ struct OfGroup {
     FOURFOLD_INLINE auto denominator(std::size_t) const {
         return [this](int j) { return c[j]; };
     }
-    FOURFOLD_INLINE Vec limit_at(std::size_t) const { return limit; }
 };
 
-// Coefficients that differ from place to place in a row.
+// Coefficients that differ from place to place, from `first` on in a row.
 template <class S>
 struct OfPlace {
     using T = typename Vector<S>::T;
     using Vec = typename Vector<S>::type;
+    static constexpr int pack = 1;
     const Prepared<T>& rational;
+    std::size_t first;
 
-    auto row(int k, std::size_t at) const { return load<Vec>(rational.by_place + k * rational.stride + at); }
+    auto row(int k, std::size_t at) const { return load<Vec>(rational.by_place + k * rational.stride + first + at); }
     auto numerator(std::size_t at) const {
         return [this, at](int i) { return row(i, at); };
     }
     auto denominator(std::size_t at) const {
         return [this, at](int j) { return row(rational.shape.m + 1 + j, at); };
     }
-    auto limit_at(std::size_t at) const { return load<Vec>(rational.limit_by_place + at); }
 };
 
-// Returns whether any of the elements is far.
 template <class S, int M, int N, bool Absolute, class Coefficients>
-FOURFOLD_INLINE typename Vector<S>::Integers forward_strip(const Formula<S, Absolute>& formula, Degrees<M, N> degrees,
-                                                           const Coefficients& coefficients, std::size_t count,
-                                                           const S* x, S* out) {
-    typename Vector<S>::Integers far{};
+FOURFOLD_INLINE void forward_strip(const Formula<S, Absolute>& formula, Degrees<M, N> degrees,
+                                   const Coefficients& coefficients, std::size_t count, const S* x, S* out) {
     const S* const inputs[] = {x};
-    for_vectors<S>(count, inputs, out, [&](std::size_t at, const S* const(&from)[1], S* to) {
-        const auto v = load_as(from[0]);
-        far |= formula.magnitude(v) > coefficients.limit_at(at);
-        store_as(to, value_of<S, M, N>(formula, degrees, v, coefficients.numerator(at), coefficients.denominator(at)));
+    for_packs<S, Coefficients::pack>(count, inputs, out, [&]<int K>(std::size_t at, const S* const(&from)[1], S* to) {
+        store_pack<K>(to, value_of<S, M, N>(formula, degrees, load_pack<K>(from[0]), coefficients.numerator(at),
+                                            coefficients.denominator(at)));
     });
-    return far;
 }
 
 // sums of one group: [m + 1 + n + 1][lanes]
 template <class S, int M, int N, bool Absolute>
-FOURFOLD_INLINE typename Vector<S>::Integers backward_strip(const Formula<S, Absolute>& formula, Degrees<M, N> degrees,
-                                                            const OfGroup<S, M, N>& coefficients, std::size_t count,
-                                                            const S* g, const S* x, S* dx,
-                                                            typename Vector<S>::T* scratch) {
+FOURFOLD_INLINE void backward_strip(const Formula<S, Absolute>& formula, Degrees<M, N> degrees,
+                                    const OfGroup<S, M, N>& coefficients, std::size_t count, const S* g, const S* x,
+                                    S* dx, typename Vector<S>::T* scratch) {
     using Vec = typename Vector<S>::type;
+    using T = typename Vector<S>::T;
     constexpr std::size_t lanes = Vector<S>::lanes;
     Vec sums_a[Degrees<M, N>::m_size], sums_c[Degrees<M, N>::n_size];
-#pragma GCC unroll 16
-    for (int i = 0; i <= degrees.m; ++i) sums_a[i] = load<Vec>(scratch + i * lanes);
-#pragma GCC unroll 16
-    for (int j = 0; j <= degrees.n; ++j) sums_c[j] = load<Vec>(scratch + (degrees.m + 1 + j) * lanes);
-    struct {
-        Vec* sums;
-        FOURFOLD_INLINE void operator()(int i, Vec h) const { sums[i] += h; }
-        FOURFOLD_INLINE void operator()(int i, Vec h, Vec power) const { sums[i] += h * power; }
-    } const add_a{sums_a};
-    struct {
-        Vec* sums;
-        FOURFOLD_INLINE void operator()(int j, Vec k) const { sums[j] -= k; }
-        FOURFOLD_INLINE void operator()(int j, Vec k, Vec power) const { sums[j] -= k * power; }
-    } const subtract_c{sums_c};
-    typename Vector<S>::Integers far{};
+    T* const scratch_c = scratch + static_cast<std::size_t>(degrees.m + 1) * lanes;
+    degrees.repeat(degrees.m + 1, [&](int i) { sums_a[i] = load<Vec>(scratch + i * lanes); });
+    degrees.repeat(degrees.n + 1, [&](int j) { sums_c[j] = load<Vec>(scratch_c + j * lanes); });
     const S* const inputs[] = {g, x};
-    for_vectors<S>(count, inputs, dx, [&](std::size_t at, const S* const(&from)[2], S* to) {
-        const Vec v = load_as(from[1]);
-        const auto beyond = formula.magnitude(v) > coefficients.limit_at(at);
-        far |= beyond;
-        store_as(to, gradients_of<S, M, N>(formula, degrees, load_as(from[0]), v, beyond, coefficients.numerator(at),
-                                           coefficients.denominator(at), add_a, subtract_c));
-    });
-#pragma GCC unroll 16
-    for (int i = 0; i <= degrees.m; ++i) store(scratch + i * lanes, sums_a[i]);
-#pragma GCC unroll 16
-    for (int j = 0; j <= degrees.n; ++j) store(scratch + (degrees.m + 1 + j) * lanes, sums_c[j]);
-    return far;
+    for_packs<S, OfGroup<S, M, N>::pack>(
+        count, inputs, dx, [&]<int K>(std::size_t at, const S* const(&from)[2], S* to) {
+            struct {
+                Vec* sums;
+                FOURFOLD_INLINE void operator()(int i, Pack<Vec, K> h) const {
+#pragma GCC unroll 4
+                    for (int k = 0; k < K; ++k) sums[i] += h.v[k];
+                }
+                FOURFOLD_INLINE void operator()(int i, Pack<Vec, K> h, Pack<Vec, K> power) const {
+#pragma GCC unroll 4
+                    for (int k = 0; k < K; ++k) sums[i] += h.v[k] * power.v[k];
+                }
+            } const add_a{sums_a};
+            struct {
+                Vec* sums;
+                FOURFOLD_INLINE void operator()(int j, Pack<Vec, K> s) const {
+#pragma GCC unroll 4
+                    for (int k = 0; k < K; ++k) sums[j] -= s.v[k];
+                }
+                FOURFOLD_INLINE void operator()(int j, Pack<Vec, K> s, Pack<Vec, K> power) const {
+#pragma GCC unroll 4
+                    for (int k = 0; k < K; ++k) sums[j] -= s.v[k] * power.v[k];
+                }
+            } const subtract_c{sums_c};
+            store_pack<K>(
+                to, gradients_of<S, M, N>(formula, degrees, load_pack<K>(from[0]), load_pack<K>(from[1]),
+                                          coefficients.numerator(at), coefficients.denominator(at), add_a, subtract_c));
+        });
+    degrees.repeat(degrees.m + 1, [&](int i) { store(scratch + i * lanes, sums_a[i]); });
+    degrees.repeat(degrees.n + 1, [&](int j) { store(scratch_c + j * lanes, sums_c[j]); });
 }
 
-// sums: [m + 1 + n + 1][stride]
+// sums by place: [m + 1 + n + 1][stride]
 template <class S, int M, int N, bool Absolute>
-FOURFOLD_INLINE typename Vector<S>::Integers backward_strip(const Formula<S, Absolute>& formula, Degrees<M, N> degrees,
-                                                            const OfPlace<S>& coefficients, std::size_t count,
-                                                            const S* g, const S* x, S* dx,
-                                                            typename Vector<S>::T* scratch) {
+FOURFOLD_INLINE void backward_strip(const Formula<S, Absolute>& formula, Degrees<M, N> degrees,
+                                    const OfPlace<S>& coefficients, std::size_t count, const S* g, const S* x, S* dx,
+                                    typename Vector<S>::T* scratch) {
     using Vec = typename Vector<S>::type;
     using T = typename Vector<S>::T;
     const std::size_t stride = coefficients.rational.stride;
-    typename Vector<S>::Integers far{};
     const S* const inputs[] = {g, x};
-    for_vectors<S>(count, inputs, dx, [&](std::size_t at, const S* const(&from)[2], S* to) {
+    for_packs<S, 1>(count, inputs, dx, [&]<int K>(std::size_t at, const S* const(&from)[2], S* to) {
+        using One = Pack<Vec, 1>;
         struct {
             T* sums;
             std::size_t stride;
-            FOURFOLD_INLINE void operator()(int i, Vec h) const {
-                store(sums + i * stride, load<Vec>(sums + i * stride) + h);
+            FOURFOLD_INLINE void operator()(int i, One h) const {
+                store(sums + i * stride, load<Vec>(sums + i * stride) + h.v[0]);
             }
-            FOURFOLD_INLINE void operator()(int i, Vec h, Vec power) const {
-                store(sums + i * stride, load<Vec>(sums + i * stride) + h * power);
+            FOURFOLD_INLINE void operator()(int i, One h, One power) const {
+                store(sums + i * stride, load<Vec>(sums + i * stride) + h.v[0] * power.v[0]);
             }
         } const add_a{scratch + at, stride};
         struct {
             T* sums;
             std::size_t stride;
-            FOURFOLD_INLINE void operator()(int j, Vec k) const {
-                store(sums + j * stride, load<Vec>(sums + j * stride) - k);
+            FOURFOLD_INLINE void operator()(int j, One s) const {
+                store(sums + j * stride, load<Vec>(sums + j * stride) - s.v[0]);
             }
-            FOURFOLD_INLINE void operator()(int j, Vec k, Vec power) const {
-                store(sums + j * stride, load<Vec>(sums + j * stride) - k * power);
+            FOURFOLD_INLINE void operator()(int j, One s, One power) const {
+                store(sums + j * stride, load<Vec>(sums + j * stride) - s.v[0] * power.v[0]);
             }
         } const subtract_c{scratch + at + static_cast<std::size_t>(degrees.m + 1) * stride, stride};
-        const Vec v = load_as(from[1]);
-        const auto beyond = formula.magnitude(v) > coefficients.limit_at(at);
-        far |= beyond;
-        store_as(to, gradients_of<S, M, N>(formula, degrees, load_as(from[0]), v, beyond, coefficients.numerator(at),
-                                           coefficients.denominator(at), add_a, subtract_c));
+        store_pack<1>(
+            to, gradients_of<S, M, N>(formula, degrees, load_pack<1>(from[0]), load_pack<1>(from[1]),
+                                      coefficients.numerator(at), coefficients.denominator(at), add_a, subtract_c));
     });
-    return far;
 }
 
-// Calls work(group of the part, index of the element) for the far elements of the part's row.
+// Elements that are looked through at once for far ones.
+constexpr std::size_t kSpan = 2048;
+
+// Whether some |x| may be above the limit, a power of two or -1. Numbers are compared as the integers of their bits,
+// which has the same order and puts NaN above all.
+template <class S>
+bool any_beyond(typename Vector<S>::T limit, const S* x, std::size_t count) {
+    using Bits = typename BitsOf<S>::type;
+    constexpr std::size_t lanes = kVectorBytes / sizeof(S);
+    using Ints = Lanes<Bits, static_cast<int>(lanes)>;
+    S stored;
+    store_one(&stored, limit);
+    const auto threshold = same_bits<Bits>(stored);
+    const auto magnitude = static_cast<Bits>(~(Bits{1} << (sizeof(Bits) * 8 - 1)));
+    Ints largest{};
+    std::size_t at = 0;
+    for (; at + lanes <= count; at += lanes) {
+        const Ints here = load<Ints>(x + at) & magnitude;
+        largest = here > largest ? here : largest;
+    }
+    bool found = any(largest > threshold);
+    for (; at < count; ++at) found |= (same_bits<Bits>(x[at]) & magnitude) > threshold;
+    return found;
+}
+
+// Calls work(group, index, point) for the far ones of `count` elements from `begin` on.
 template <class S, class Work>
-void for_far(const Prepared<typename Vector<S>::T>& rational, const RationalPart& part, std::size_t row, const S* x,
+void for_far(const Prepared<typename Vector<S>::T>& rational, std::size_t begin, std::size_t count, const S* x,
              Work work) {
     using T = typename Vector<S>::T;
-    const RationalShape& shape = rational.shape;
-    for (std::size_t k = 0; k < part.groups; ++k) {
-        const std::size_t group = part.first_group + k;
-        const T limit = rational.limit[group];
-        const std::size_t begin = (row * shape.groups + group) * shape.run + part.offset;
-        for (std::size_t at = begin; at < begin + part.count; ++at) {
-            const T value = load_one(x + at);
-            if (std::fabs(value) > limit) work(k, at, FarPoint<T>(rational, group, value));
+    for (std::size_t at = begin; at < begin + count; ++at) {
+        const std::size_t group = at / rational.shape.run % rational.shape.groups;
+        const T value = load_one(x + at);
+        if (std::fabs(value) > rational.limit[group]) work(group, at, FarPoint<T>(rational, group, value));
+    }
+}
+
+// Cuts a part into spans: whole runs of some groups, or a stretch of one run. By place, a row is one run.
+// Calls work(first group, runs, places of each, index of the first element).
+template <class Work>
+FOURFOLD_INLINE void for_spans(const RationalShape& shape, const RationalPart& part, bool by_place, Work work) {
+    const std::size_t runs = by_place ? 1 : part.groups, length = by_place ? shape.groups * shape.run : part.count;
+    const std::size_t together = std::max<std::size_t>(kSpan / length, 1), longest = std::min(length, kSpan);
+    for (std::size_t row = part.first_row; row < part.first_row + part.rows; ++row) {
+        for (std::size_t k = 0; k < runs; k += together) {
+            const std::size_t group = part.first_group + k;
+            for (std::size_t offset = 0; offset < length; offset += longest) {
+                work(group, std::min(together, runs - k), std::min(longest, length - offset),
+                     (row * shape.groups + group) * shape.run + part.offset + offset);
+            }
         }
     }
 }
@@ -203,25 +256,23 @@ void forward_part(const Prepared<typename Vector<S>::T>& rational, const Rationa
     const RationalShape& shape = rational.shape;
     const Formula<S, Absolute> formula(rational);
     const Degrees<M, N> degrees(shape);
-    for (std::size_t row = part.first_row; row < part.first_row + part.rows; ++row) {
-        typename Vector<S>::Integers far{};
-        if (!Degrees<M, N>::fixed && rational.by_place != nullptr) {
-            const std::size_t begin = row * shape.groups * shape.run;
-            far = forward_strip<S, M, N>(formula, degrees, OfPlace<S>{rational}, shape.groups * shape.run, x + begin,
-                                         out + begin);
+    const bool by_place = !Degrees<M, N>::fixed && rational.by_place != nullptr;
+    for_spans(shape, part, by_place, [&](std::size_t first, std::size_t runs, std::size_t count, std::size_t begin) {
+        if (by_place) {
+            const std::size_t place = begin % (shape.groups * shape.run);
+            forward_strip<S, M, N>(formula, degrees, OfPlace<S>{rational, place}, count, x + begin, out + begin);
         } else {
-            for (std::size_t k = 0; k < part.groups; ++k) {
-                const std::size_t group = part.first_group + k;
-                const std::size_t begin = (row * shape.groups + group) * shape.run + part.offset;
-                far |= forward_strip<S, M, N>(formula, degrees, OfGroup<S, M, N>(rational, degrees, group), part.count,
-                                              x + begin, out + begin);
+            for (std::size_t k = 0; k < runs; ++k) {
+                const std::size_t at = begin + k * count;
+                forward_strip<S, M, N>(formula, degrees, OfGroup<S, M, N>(rational, degrees, first + k), count, x + at,
+                                       out + at);
             }
         }
-        if (!any(far)) continue;
-        for_far<S>(rational, part, row, x, [&](std::size_t, std::size_t at, const auto& point) {
+        if (!any_beyond<S>(rational.lowest_limit, x + begin, runs * count)) return;
+        for_far<S>(rational, begin, runs * count, x, [&](std::size_t, std::size_t at, const auto& point) {
             store_one(out + at, static_cast<typename Vector<S>::T>(point.value()));
         });
-    }
+    });
 }
 
 template <class S, int M, int N, bool Absolute>
@@ -232,42 +283,52 @@ void backward_part(const Prepared<typename Vector<S>::T>& rational, const Ration
     const RationalShape& shape = rational.shape;
     const Formula<S, Absolute> formula(rational);
     const Degrees<M, N> degrees(shape);
-    const int terms = shape.m + 1 + shape.n + 1;
+    const auto terms = static_cast<std::size_t>(shape.m + 1 + shape.n + 1);
     const bool by_place = !Degrees<M, N>::fixed && rational.by_place != nullptr;
     std::fill_n(scratch, terms * (by_place ? rational.stride : part.groups * lanes), T(0));
-    std::fill_n(sums, part.groups * static_cast<std::size_t>(terms), 0.0);
-    for (std::size_t row = part.first_row; row < part.first_row + part.rows; ++row) {
-        typename Vector<S>::Integers far{};
+    std::fill_n(sums, part.groups * terms, 0.0);
+    for_spans(shape, part, by_place, [&](std::size_t first, std::size_t runs, std::size_t count, std::size_t begin) {
+        const S *from_g = g + begin, *from_x = x + begin;
+        const bool far = any_beyond<S>(rational.lowest_limit, from_x, runs * count);
+        S near_g[kSpan], near_x[kSpan];
+        if (far) {  // zeros in the place of far elements leave the sums as they are
+            std::memcpy(near_g, from_g, runs * count * sizeof(S));
+            std::memcpy(near_x, from_x, runs * count * sizeof(S));
+            for_far<S>(rational, begin, runs * count, x, [&](std::size_t, std::size_t at, const auto&) {
+                near_g[at - begin] = near_x[at - begin] = S{};
+            });
+            from_g = near_g;
+            from_x = near_x;
+        }
         if (by_place) {
-            const std::size_t begin = row * shape.groups * shape.run;
-            far = backward_strip<S, M, N>(formula, degrees, OfPlace<S>{rational}, shape.groups * shape.run, g + begin,
-                                          x + begin, dx + begin, scratch);
+            const std::size_t place = begin % (shape.groups * shape.run);
+            backward_strip<S, M, N>(formula, degrees, OfPlace<S>{rational, place}, count, from_g, from_x, dx + begin,
+                                    scratch + place);
         } else {
-            for (std::size_t k = 0; k < part.groups; ++k) {
-                const std::size_t group = part.first_group + k;
-                const std::size_t begin = (row * shape.groups + group) * shape.run + part.offset;
-                far |= backward_strip<S, M, N>(formula, degrees, OfGroup<S, M, N>(rational, degrees, group), part.count,
-                                               g + begin, x + begin, dx + begin, scratch + k * terms * lanes);
+            for (std::size_t k = 0; k < runs; ++k) {
+                backward_strip<S, M, N>(formula, degrees, OfGroup<S, M, N>(rational, degrees, first + k), count,
+                                        from_g + k * count, from_x + k * count, dx + begin + k * count,
+                                        scratch + (first + k - part.first_group) * terms * lanes);
             }
         }
-        if (!any(far)) continue;
-        for_far<S>(rational, part, row, x, [&](std::size_t k, std::size_t at, const auto& point) {
+        if (!far) return;
+        for_far<S>(rational, begin, runs * count, x, [&](std::size_t group, std::size_t at, const auto& point) {
             const T gradient = load_one(g + at);
             store_one(dx + at, static_cast<T>(gradient * point.derivative()));
-            double* here = sums + k * static_cast<std::size_t>(terms);
+            double* here = sums + (group - part.first_group) * terms;
             for (int i = 0; i <= shape.m; ++i) here[i] += static_cast<double>(point.numerator_term(gradient, i));
             for (int j = 0; j <= shape.n; ++j) {
                 here[shape.m + 1 + j] += static_cast<double>(point.denominator_term(gradient, j));
             }
         });
-    }
+    });
     for (std::size_t k = 0; k < part.groups; ++k) {
-        for (int term = 0; term < terms; ++term) {
-            const T* from = by_place ? scratch + term * rational.stride + k * shape.run
-                                     : scratch + (k * static_cast<std::size_t>(terms) + term) * lanes;
+        for (std::size_t term = 0; term < terms; ++term) {
+            const T* from =
+                by_place ? scratch + term * rational.stride + k * shape.run : scratch + (k * terms + term) * lanes;
             double sum = 0;
             for (std::size_t l = 0; l < (by_place ? shape.run : lanes); ++l) sum += static_cast<double>(from[l]);
-            sums[k * static_cast<std::size_t>(terms) + term] += sum;
+            sums[k * terms + term] += sum;
         }
     }
 }

@@ -15,11 +15,11 @@ struct PreparedRational {
     const T* a;      // [groups][m + 1]
     const T* c;      // [groups][n + 1]
     const T* limit;  // [groups]: beyond |x| of this some intermediate of the fast form might overflow
+    T lowest_limit;  // of all groups
     T constant;      // 1 or 0.1; variant A: 0
     bool folded;     // |W|: variants B and C
-    // Runs shorter than a SIMD vector: the same per place in the row, [m + 1 + n + 1][stride] and [stride]. Else null.
+    // Runs shorter than a SIMD vector: coefficients by place in the row, [m + 1 + n + 1][stride]. Else null.
     const T* by_place;
-    const T* limit_by_place;
     std::size_t stride;
 };
 

@@ -32,6 +32,18 @@ struct Float16 {
     std::uint16_t bits;
 };
 
+// Signed integers as wide as what is stored.
+template <class S>
+struct BitsOf : IntegerOf<S> {};
+template <>
+struct BitsOf<BFloat16> {
+    using type = std::int16_t;
+};
+template <>
+struct BitsOf<Float16> {
+    using type = std::int16_t;
+};
+
 template <class S>
 struct ComputeOf {
     using type = float;
@@ -52,6 +64,7 @@ struct Vector {
 using Words = Lanes<std::uint32_t, kVectorBytes / 4>;
 using HalfWords = Lanes<std::uint16_t, kVectorBytes / 4>;
 using Floats = Lanes<float, kVectorBytes / 4>;
+using Doubles = Lanes<double, kVectorBytes / 8>;
 
 FOURFOLD_INLINE Words widened(const void* from) {
     return __builtin_convertvector(load<HalfWords>(static_cast<const std::uint16_t*>(from)), Words);
@@ -68,12 +81,13 @@ FOURFOLD_INLINE Floats load_as(const BFloat16* from) { return same_bits<Floats>(
 
 FOURFOLD_INLINE void store_as(float* to, Floats v) { store(to, v); }
 FOURFOLD_INLINE void store_as(double* to, typename Vector<double>::type v) { store(to, v); }
-// To nearest, ties to even. NaN stays NaN: what arithmetic returns is quiet, its highest mantissa bit is set.
-FOURFOLD_INLINE void store_as(BFloat16* to, Floats v) {
+// The upper half is the nearest bfloat16, ties to even. NaN stays NaN as long as the lower half of its bits is zero, as
+// it is in every NaN that comes from a bfloat16 or from arithmetic: coefficients have theirs replaced.
+FOURFOLD_INLINE Words rounded_to_bfloat16(Floats v) {
     const Words bits = same_bits<Words>(v);
-    const Words up = 0x7fffu + ((bits >> 16) & 1u);
-    store_narrowed(to, (bits + ((v == v) ? up : Words{})) >> 16);
+    return bits + 0x7fffu + ((bits >> 16) & 1u);
 }
+FOURFOLD_INLINE void store_as(BFloat16* to, Floats v) { store_narrowed(to, rounded_to_bfloat16(v) >> 16); }
 
 #if FOURFOLD_LEVEL_INDEX == 2
 // With an explicit mask: GCC 12 warns that the vector which the plain intrinsics leave undefined is not initialised.

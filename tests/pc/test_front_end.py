@@ -130,6 +130,21 @@ def test_what_is_refused() -> None:
     front = pc.FrontEnd((8, 8), "ycocg_r")
     with pytest.raises(ValueError, match="channels: ycocg_r takes 3, got 4"):
         front.forward(np.zeros((1, 8, 8, 4), np.uint8))
+    with pytest.raises(TypeError, match=r"levels: expected integers, got 1\.5"):
+        pc.FrontEnd((8, 8), levels=1.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"patch: expected integers, got 4\.0"):
+        pc.FrontEnd((4.0, 4))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="patch: expected two positive multiples"):
+        pc.FrontEnd(8)  # type: ignore[arg-type]
+    codes = front.forward(np.zeros((2, 8, 16, 3), np.uint8))
+    with pytest.raises(
+        ValueError, match=r"codes: expected the shape \(n \* 2, 8, 8, 3\), got \(3,"
+    ):
+        front.inverse(codes[:3], (8, 16, 3))
+    with pytest.raises(TypeError, match="codes: expected integers, got float64"):
+        front.inverse(codes.astype(float), (8, 16, 3))
+    assert front.forward(np.zeros((0, 8, 16, 3), np.uint8)).shape == (0, 8, 8, 3)
+    assert front.inverse(codes[:0], (8, 16, 3)).shape == (0, 8, 16, 3)
     with pytest.raises(TypeError, match="images: expected uint8, got int64"):
         front.forward(np.zeros((1, 8, 8, 3), np.int64))
     with pytest.raises(ValueError, match="images: expected the shape"):

@@ -126,12 +126,9 @@ def _plan(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: 
     return plan
 
 
-def _coefficients(given: Tensor, convert: bool, compute: torch.dtype) -> Tensor:
-    if convert:
-        given = given.to(compute)
-    if given.is_neg() or not given.is_contiguous():
-        given = given.resolve_neg().contiguous()
-    return given
+def _converted(table: Tensor, compute: torch.dtype) -> Tensor:
+    """Coefficients as C++ reads them. Callers ask first whether they are so already: a call costs 0.2 us."""
+    return table.to(compute).resolve_neg().contiguous()
 
 
 def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> Tensor:
@@ -142,8 +139,10 @@ def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim
     out = _empty_like(x)
     if plan.empty:
         return out
-    numerator = _coefficients(numerator, plan.convert_numerator, plan.compute)
-    denominator = _coefficients(denominator, plan.convert_denominator, plan.compute)
+    if plan.convert_numerator or numerator.is_neg() or not numerator.is_contiguous():
+        numerator = _converted(numerator, plan.compute)
+    if plan.convert_denominator or denominator.is_neg() or not denominator.is_contiguous():
+        denominator = _converted(denominator, plan.compute)
     plan.forward(
         x.data_ptr(),
         numerator.data_ptr(),
@@ -171,8 +170,11 @@ def backward(
         return x_gradient, torch.zeros_like(numerator), torch.zeros_like(denominator)
     if gradient.is_neg() or gradient.stride() != x.stride():
         gradient = _empty_like(x).copy_(gradient)
-    a = _coefficients(numerator, plan.convert_numerator, plan.compute)
-    b = _coefficients(denominator, plan.convert_denominator, plan.compute)
+    a, b = numerator, denominator
+    if plan.convert_numerator or a.is_neg() or not a.is_contiguous():
+        a = _converted(a, plan.compute)
+    if plan.convert_denominator or b.is_neg() or not b.is_contiguous():
+        b = _converted(b, plan.compute)
     a_gradient, b_gradient = _empty_like(a), _empty_like(b)
     plan.backward(
         gradient.data_ptr(),

@@ -76,10 +76,15 @@ class FrontEnd:
             raise ValueError(
                 f"transform: expected one of {', '.join(_TRANSFORMS)}, got {self.transform!r}"
             )
+        patch: Any = self.patch
+        sides = patch if isinstance(patch, tuple) else (patch,)
+        given: list[tuple[str, Any]] = [("levels", self.levels), *(("patch", s) for s in sides)]
+        for name, number in given:
+            if not isinstance(number, (int, np.integer)):
+                raise TypeError(f"{name}: expected integers, got {number!r}")
         if not 0 <= self.levels <= 8:
             raise ValueError(f"levels: expected 0 to 8, got {self.levels}")
         step = 1 << self.levels
-        sides = list(self.patch)
         if len(sides) != 2 or any(not 1 <= side < 1 << 16 or side % step for side in sides):
             raise ValueError(
                 f"patch: expected two positive multiples of {step} = 2**levels, got {self.patch}"
@@ -120,7 +125,7 @@ class FrontEnd:
         low, _ = self._range(channels)
         count, (ph, pw) = len(array), self.patch
         rows, columns = -(-height // ph), -(-width // pw)
-        x = array.reshape(count, height, width, -1)
+        x = array.reshape(count, height, width, channels or 1)
         x = np.pad(
             x, ((0, 0), (0, rows * ph - height), (0, columns * pw - width), (0, 0)), mode="edge"
         ).astype(np.int32)
@@ -134,14 +139,35 @@ class FrontEnd:
                     _lifting.split_haar(x, axis, 1 << level)
                 else:
                     _lifting.split_interpolation(x, axis, 1 << level, *self._centred(channels))
-        x = x.reshape(count, rows, ph, columns, pw, -1).transpose(0, 1, 3, 2, 4, 5)
+        x = x.reshape(count, rows, ph, columns, pw, channels or 1).transpose(0, 1, 3, 2, 4, 5)
         codes = x.reshape(-1, *low.shape) - low
         return np.ascontiguousarray(codes)
 
     def inverse(self, codes: npt.NDArray[Any], image_shape: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """Turn rows back into images of a shape (height, width) or (height, width, channels)."""
+        """Turn rows back into images.
+
+        Parameters
+        ----------
+        codes : (n * patches, *event_shape) integers
+            As of `forward`, or with as many entries in a row. Pixels of codes that no image has (such as a circuit draws) are taken
+            modulo 256.
+        image_shape : (height, width) or (height, width, channels)
+
+        Returns
+        -------
+        (n, *image_shape) uint8
+        """
         height, width, channels = _image_shape(image_shape)
         low, _ = self._range(channels)
+        patches = self.patches(image_shape)
+        if codes.dtype.kind not in "iu":
+            raise TypeError(f"codes: expected integers, got {codes.dtype}")
+        entries = int(np.prod(codes.shape[1:], dtype=np.int64))
+        if entries != low.size or len(codes) % patches:
+            raise ValueError(
+                f"codes: expected the shape (n * {patches}, {', '.join(map(str, low.shape))}), "
+                f"got {codes.shape}"
+            )
         ph, pw = self.patch
         rows, columns = -(-height // ph), -(-width // pw)
         x = codes.reshape(-1, *low.shape).astype(np.int32) + low

@@ -45,13 +45,14 @@ class Mean:
 
     def coefficients(self, rows: Array) -> Array:
         """``G^-1 W r`` of rows (b, N): (b, p)."""
-        return _solved(self.lower, self.weights @ rows.T).T
+        return _solved(self.lower, np.einsum("pn,bn->pb", self.weights, rows)).T
 
 
 def mean_of_group(system: System, basis: Array) -> Mean:
     """The mean's part of the likelihood, for a basis (p, N) that is 0 at missing points."""
     weights = system.solve(basis)
-    gram = weights @ basis.T
+    # einsum: NumPy's BLAS threads would fight torch's, which have just worked, for the cores.
+    gram = np.einsum("in,jn->ij", weights, basis)
     gram = (gram + gram.T) / 2
     sizes = np.diag(gram)
     lower, row = scipy.linalg.lapack.dpotrf(gram, lower=1)
@@ -165,8 +166,9 @@ class Likelihood:
             basis = self._basis if group.mask is None else self._basis * group.mask
             mean = mean_of_group(system, basis)
             logdet = mean.logdet
-            rows = rows - mean.coefficients(rows) @ basis
-            turned = scipy.linalg.solve_triangular(mean.lower, basis, lower=True)
+            rows = rows - np.einsum("bp,pn->bn", mean.coefficients(rows), basis)
+            inverse = scipy.linalg.solve_triangular(mean.lower, np.eye(p), lower=True)
+            turned = np.einsum("ij,jn->in", inverse, basis)
             rows = np.concatenate([rows, turned])
             weights = np.append(weights, np.full(p, float(outputs)))
         gradient = None

@@ -115,22 +115,32 @@ def run(context: Context) -> Section:
 
 def _strongest(solution: pde.Solution, case: Case) -> tuple[Array, float]:
     """The strongest angular frequencies of the kernel, and how far the first true one is from the next, in 1/unit."""
-    order = np.argsort(-solution.weights * _curvature(solution))
-    found = 2 * np.pi * solution.frequencies[order][: 2 * len(case.angular)]
-    missed = float(np.abs(found - case.angular[0]).min() / (2 * np.pi))
-    return found, missed
+    low, high = solution.problem.interval
+    angular = 2 * np.pi * solution.frequencies
+    found = distinct(angular[np.argsort(-_shares(solution))], np.pi / (high - low))
+    found = found[: len(case.angular)]
+    return found, float(np.abs(found - case.angular[0]).min() / (2 * np.pi))
 
 
-def _curvature(solution: pde.Solution) -> Array:
-    """What a component adds to u'', which is what the data are: its frequency to the fourth."""
-    powers: Array = (2 * np.pi * solution.frequencies) ** 4
-    return powers
+def distinct(values: Array, apart: float) -> Array:
+    """In their order, without those that are nearer than ``apart`` to one before."""
+    kept: list[float] = []
+    for value in values:
+        if all(abs(value - other) >= apart for other in kept):
+            kept.append(float(value))
+    return np.array(kept)
+
+
+def _shares(solution: pde.Solution) -> Array:
+    """What each component adds to the variance of u'', which is what the data are; the largest is 1."""
+    shares: Array = solution.weights * (2 * np.pi * solution.frequencies) ** 4
+    return shares / shares.max()
 
 
 def _figures(case: Case, solution: pde.Solution) -> list[Figure]:
     problem = solution.problem
     low, high = problem.interval
-    figure, (left, right) = axes(1, 2, height=3.2)
+    figure, (left, right) = axes(1, 2, height=3.5)
     near = np.linspace(low, low + 0.08 * (high - low), 600)
     assert problem.exact is not None
     left.plot(
@@ -140,7 +150,7 @@ def _figures(case: Case, solution: pde.Solution) -> list[Figure]:
     nodes = problem.grid[problem.grid <= near[-1]]
     left.plot(nodes, solution.u(nodes), ".", color=COLOURS[1], ms=5, label="equation imposed")
     left.set(xlabel="x", ylabel="u", title="Solution, the first 8 % of the interval")
-    left.legend(loc="lower right", framealpha=0.9)
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False)
     x = np.linspace(low, high, 1201)[1:-1]
     error = np.abs(solution.u(x) - np.asarray(problem.exact(x)))
     right.semilogy(x, error, color=COLOURS[0], lw=0.7, label="error")
@@ -148,12 +158,11 @@ def _figures(case: Case, solution: pde.Solution) -> list[Figure]:
         x, 2 * solution.std(x), color=COLOURS[1], lw=1.2, label="two standard deviations"
     )
     right.set(xlabel="x", title="Error and the process' own uncertainty")
-    right.legend(loc="lower right", framealpha=0.9)
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
     first = picture(figure, f"{case.name}: solution and error.")
     figure, (axis,) = axes(height=2.8)
-    angular = 2 * np.pi * solution.frequencies
-    strength = solution.weights / solution.weights.max()
-    axis.vlines(angular, 1e-12, strength, color=COLOURS[0], lw=1.5)
+    angular, strength = 2 * np.pi * solution.frequencies, _shares(solution)
+    axis.vlines(angular, 1e-6, strength, color=COLOURS[0], lw=1.5)
     axis.plot(angular, strength, "o", color=COLOURS[0], ms=4, label="components of the kernel")
     for index, true in enumerate(case.angular):
         axis.axvline(
@@ -165,10 +174,16 @@ def _figures(case: Case, solution: pde.Solution) -> list[Figure]:
         )
     axis.set(
         yscale="log",
-        ylim=(max(1e-12, 0.2 * strength.min()), 4),
+        ylim=(1e-6, 4),
         xlabel="angular frequency",
-        ylabel="weight (largest: 1)",
+        ylabel="share of u''",
         title="Spectrum of the learnt kernel",
     )
-    axis.legend(loc="upper left", framealpha=0.9)
-    return [first, picture(figure, f"{case.name}: the spectrum that the likelihood found.")]
+    axis.legend(loc="center left", framealpha=0.9)
+    return [
+        first,
+        picture(
+            figure,
+            f"{case.name}: the frequencies that the likelihood found, each with its share of the right-hand side's variance.",
+        ),
+    ]
