@@ -35,7 +35,7 @@ reproduce: $(VENV)/.built
 	@echo "The report is $(CURDIR)/report/index.html"
 
 test: $(VENV)/.test $(VENV)/.built
-	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+	$(VENV_PYTHON) -m pytest -n auto $(PYTEST_ARGS)
 	$(VENV)/bin/cmake -G Ninja -S tests/csrc -B build/csrc
 	$(VENV)/bin/cmake --build build/csrc
 	$(VENV)/bin/ctest --test-dir build/csrc --output-on-failure

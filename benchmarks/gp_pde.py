@@ -2,6 +2,7 @@
 
 python benchmarks/gp_pde.py                    every problem
 python benchmarks/gp_pde.py --only single_sin  one
+python benchmarks/gp_pde.py --fresh 10         random frequencies within Nyquist, median and worst
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from fourfold.gp import pde
 
@@ -26,12 +28,58 @@ PROBLEMS: dict[str, tuple[Callable[[], pde.Problem], float]] = {
 }
 
 
+def relative_error(problem: pde.Problem, solution: pde.Solution, seed: int) -> float:
+    x = np.random.default_rng(seed).uniform(*problem.interval, 300)
+    assert problem.exact is not None
+    truth = np.asarray(problem.exact(x))
+    return float(np.linalg.norm(solution.u(x) - truth) / np.linalg.norm(truth))
+
+
+def fresh(rng: np.random.Generator) -> tuple[str, pde.Problem]:
+    """Poisson on a random interval; three waves of random frequency (log-uniform within Nyquist) and phase."""
+    points, length = int(rng.integers(200, 600)), float(rng.uniform(0.5, 10))
+    nyquist = np.pi * (points - 1) / length
+    m = nyquist * 10 ** rng.uniform(-2, np.log10(0.9), 3)
+    phase, size = rng.uniform(0, 2 * np.pi, 3), rng.uniform(0.1, 1, 3)
+
+    def waves(x: npt.ArrayLike, weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return np.asarray(np.sin(np.multiply.outer(x, m) + phase) @ weights)
+
+    def exact(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return waves(x, size)
+
+    def source(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return waves(x, -size * m**2)
+
+    ends = [pde.Dirichlet(x, float(exact(x))) for x in (0.0, length)]
+    name = f"n={points}, {', '.join(f'{share:.2f}' for share in np.sort(m / nyquist))} Nyquist"
+    return name, pde.Problem((0, length), {2: 1.0}, source, ends, points=points, exact=exact)
+
+
+def fresh_problems(count: int, learn: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    errors = []
+    print(f"seed {seed}")
+    for _ in range(count):
+        name, problem = fresh(rng)
+        began = time.perf_counter()
+        solution = pde.solve(problem, learn=learn)
+        seconds = time.perf_counter() - began
+        errors.append(relative_error(problem, solution, seed))
+        print(f"{name:36}{errors[-1]:10.1e}{seconds:7.1f} s", flush=True)
+    print(f"median {np.median(errors):.1e}, worst {max(errors):.1e}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Differential equations by fourfold.gp.pde")
     parser.add_argument("--only", choices=PROBLEMS)
     parser.add_argument("--no-learn", action="store_true", help="kernels as they start")
     parser.add_argument("--seed", type=int, default=0, help="of the 300 points")
+    parser.add_argument("--fresh", type=int, help="that many random problems instead")
     arguments = parser.parse_args()
+    if arguments.fresh:
+        fresh_problems(arguments.fresh, not arguments.no_learn, arguments.seed)
+        return
     print(f"{'problem':22}{'error':>10}{'goal':>8}{'seconds':>9}{'jitter':>9}  kernel")
     for name, (make, goal) in PROBLEMS.items():
         if arguments.only not in (None, name):
@@ -40,10 +88,7 @@ def main() -> None:
         began = time.perf_counter()
         solution = pde.solve(problem, learn=not arguments.no_learn)
         seconds = time.perf_counter() - began
-        x = np.random.default_rng(arguments.seed).uniform(*problem.interval, 300)
-        assert problem.exact is not None
-        truth = np.asarray(problem.exact(x))
-        error = np.linalg.norm(solution.u(x) - truth) / np.linalg.norm(truth)
+        error = relative_error(problem, solution, arguments.seed)
         kind = type(solution.kernel).__name__
         print(
             f"{name:22}{error:10.1e}{goal:8.0e}{seconds:9.1f}{solution.jitter:9.0e}  {kind}",

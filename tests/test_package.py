@@ -84,8 +84,19 @@ from fourfold import nlse
 grid = nlse.Grid(n=64, length=10.0)
 nlse.solve(nlse.Problem(grid), np.stack([nlse.soliton(grid)] * 4), [0.0, 0.1])
 """,
+        """
+import numpy as np
+from fourfold import nlse
+grid = nlse.Grid(n=64, length=10.0)
+field = np.stack([nlse.soliton(grid)] * 4).astype(np.complex64)
+nlse.solve(nlse.Problem(grid), field, [0.0, 0.1])
+seen = []
+shaken = nlse.Problem(grid, potential=lambda x, t: seen.append(mxcsr()) or 0 * x)
+nlse.solve(shaken, field, [0.0, 0.1], method="strang", step=0.05)
+assert set(seen) == {before}, seen
+""",
     ],
-    ids=["import", "solve"],
+    ids=["import", "solve", "solve in single precision"],
 )
 def test_floating_point_environment_is_left_alone(code: str) -> None:
     assert python(f"{MXCSR}\n{code}\nprint(mxcsr() == before, 5e-324 * 1.0 > 0)") == "True True"

@@ -81,13 +81,36 @@ void mode_gram(Index batch, Index count, const Sizes& sizes, int mode, Address x
                      list.empty() ? nullptr : list.data(), at<const T>(weight), at<T>(gram), threads);
 }
 
-bool eigh(const std::vector<std::tuple<Index, Index, Address, Address, Address>>& jobs, int threads) {
+// Everything packed in one vector where the header says so.
+template <class T>
+bool spectral_forward(Index batch, Index count, const Sizes& sizes, const Sizes& items, const Addresses& factors,
+                      Address noise, Address y, double limit, Address basis, Address values, Address x, Address quad,
+                      Address logdet, int threads) {
+    const GilReleased released;
+    const gp::SpectralSystem system{batch, count, static_cast<int>(sizes.size()), sizes.data(), items.data()};
+    return gp::spectral_forward<T>(system, all<const T>(factors).data(), at<const T>(noise), at<const T>(y), limit,
+                                   at<T>(basis), at<T>(values), at<T>(x), at<T>(quad), at<T>(logdet), threads);
+}
+
+template <class T>
+void spectral_backward(Index batch, Index count, const Sizes& sizes, const Sizes& items, Address basis, Address values,
+                       Address noise, Address x, Address grad_quad, Address grad_logdet,
+                       const std::vector<bool>& wanted, Address grad_factors, Address grad_noise, Address grad_y,
+                       int threads) {
+    const GilReleased released;
+    const gp::SpectralSystem system{batch, count, static_cast<int>(sizes.size()), sizes.data(), items.data()};
+    gp::spectral_backward<T>(system, at<const T>(basis), at<const T>(values), at<const T>(noise), at<const T>(x),
+                             at<const T>(grad_quad), at<const T>(grad_logdet), wanted, at<T>(grad_factors),
+                             at<T>(grad_noise), at<T>(grad_y), threads);
+}
+
+bool eigh(const std::vector<std::tuple<Index, Index, Address, Address, Address>>& jobs, double asymmetry, int threads) {
     const GilReleased released;
     std::vector<gp::EighJob> list;
     for (const auto& [batch, n, a, values, vectors] : jobs) {
         list.push_back({batch, n, at<const double>(a), at<double>(values), at<double>(vectors)});
     }
-    return gp::eigh(list, threads);
+    return gp::eigh(list, asymmetry, threads);
 }
 
 std::tuple<Index, double, double> durbin(Index n, Address column, Address predictor, Address work) {
@@ -131,6 +154,8 @@ void register_algebra(py::module_& module, const std::string& dtype) {
     module.def(name("spectral_divide").c_str(), spectral_divide<T>);
     module.def(name("spectral_sums").c_str(), spectral_sums<T>);
     module.def(name("mode_gram").c_str(), mode_gram<T>);
+    module.def(name("spectral_forward").c_str(), spectral_forward<T>);
+    module.def(name("spectral_backward").c_str(), spectral_backward<T>);
     module.def(name("asymmetry").c_str(), asymmetry<T>);
     module.def(name("all_finite").c_str(), all_finite<T>);
     module.def(name("row_dots").c_str(), row_dots<T>);

@@ -21,4 +21,5 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     register_gp(gp);
     register_gp_kernels(gp);
     register_gp_state_space(gp);
+    register_gp_funbat(gp);
 }

@@ -13,3 +13,4 @@ void register_pc_codec(pybind11::module_& module);
 void register_gp(pybind11::module_& module);
 void register_gp_kernels(pybind11::module_& module);
 void register_gp_state_space(pybind11::module_& module);
+void register_gp_funbat(pybind11::module_& module);

@@ -1,78 +1,18 @@
-// The drivers: how the work is cut into items for the threads. Cuts depend on sizes alone, so results do not depend on
-// the number of threads. A batch that is large enough is cut by its items alone (a parallel_for inside another runs on
-// its own thread), else every item is cut.
+// The drivers: products, spectral sums and Gram products, cut into items for the threads.
 #include "gp/algebra.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "gp/cuts.hpp"
 #include "support/aligned.hpp"
-#include "support/isa.hpp"
 #include "support/thread_pool.hpp"
 
-#if FOURFOLD_X86_LEVELS
-#define FOURFOLD_GP_LEVELS(DECLARE) DECLARE(baseline) DECLARE(v3) DECLARE(v4)
-#else
-#define FOURFOLD_GP_LEVELS(DECLARE) DECLARE(baseline)
-#endif
-#define FOURFOLD_GP_DECLARE(level)                      \
-    namespace level {                                   \
-    extern const AlgebraKernels<float> algebra_float;   \
-    extern const AlgebraKernels<double> algebra_double; \
-    extern const EighKernel eigh_double;                \
-    extern const DurbinKernel durbin_double;            \
-    }
-
 namespace fourfold::gp {
-
-FOURFOLD_GP_LEVELS(FOURFOLD_GP_DECLARE)
-
-#if FOURFOLD_X86_LEVELS
-#define FOURFOLD_GP_CHOOSE(name)                         \
-    if (isa::level() == isa::Level::v4) return v4::name; \
-    if (isa::level() == isa::Level::v3) return v3::name; \
-    return baseline::name
-#else
-#define FOURFOLD_GP_CHOOSE(name) return baseline::name
-#endif
-
-template <>
-const AlgebraKernels<float>& algebra_kernels<float>() {
-    FOURFOLD_GP_CHOOSE(algebra_float);
-}
-template <>
-const AlgebraKernels<double>& algebra_kernels<double>() {
-    FOURFOLD_GP_CHOOSE(algebra_double);
-}
-EighKernel eigh_kernel() { FOURFOLD_GP_CHOOSE(eigh_double); }
-DurbinKernel durbin_kernel() { FOURFOLD_GP_CHOOSE(durbin_double); }
-
 namespace {
 
 using Index = std::ptrdiff_t;
-
-// Work of one item of a parallel_for, in multiplications: some 10 microseconds.
-constexpr Index kGrain = 100000;
-// A batch of this many items keeps the threads busy by itself.
-constexpr Index kManyItems = 4;
-
-Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
-
-// One thread for what is not worth waking another.
-int worth(double multiplications, int threads) { return multiplications < 3.0 * kGrain ? 1 : threads; }
-
-// Calls work(item) for every item, across threads if there are many, else one after the other so that each may use
-// all threads.
-template <class F>
-void over_batch(Index batch, int threads, const F& work) {
-    if (batch >= kManyItems) {
-        parallel_for(static_cast<std::size_t>(batch), threads,
-                     [&](std::size_t b, int) { work(static_cast<Index>(b)); });
-        return;
-    }
-    for (Index b = 0; b < batch; ++b) work(b);
-}
 
 // Per-thread memory of the products.
 template <class T>
@@ -305,38 +245,6 @@ void mode_gram(Index batch, Index count, int d, const Index* sizes, int k, const
             for (Index j = 0; j < i; ++j) total[i * n + j] = total[j * n + i];
         }
     });
-}
-
-std::size_t eigh_work_count(Index n) {
-    const Index ld = ceil_div(n, 8) * 8;
-    return static_cast<std::size_t>(2 * n * ld + 8 * ld + 4 * (16 * n + 64) + 2 * 32 * ld + 32 * 32) +
-           kPackCount<double>;
-}
-
-bool eigh(const std::vector<EighJob>& jobs, int threads) {
-    struct Item {
-        const EighJob* job;
-        Index index;
-    };
-    std::vector<Item> items;
-    Index largest = 0;
-    for (const EighJob& job : jobs) {
-        largest = std::max(largest, job.n);
-        for (Index b = 0; b < job.batch; ++b) items.push_back({&job, b});
-    }
-    double work_done = 0;
-    for (const EighJob& job : jobs) work_done += 10.0 * static_cast<double>(job.batch * job.n * job.n * (job.n + 20));
-    threads = worth(work_done, threads);
-    std::vector<char> good(items.size());
-    std::vector<AlignedBuffer<double>> work(static_cast<std::size_t>(std::max(threads, 1)));
-    parallel_for(items.size(), threads, [&](std::size_t item, int worker) {
-        AlignedBuffer<double>& mine = work[static_cast<std::size_t>(worker)];
-        if (mine.size() == 0) mine = AlignedBuffer<double>(eigh_work_count(largest));
-        const auto [job, b] = items[item];
-        const Index n = job->n;
-        good[item] = eigh_kernel()(n, job->a + b * n * n, job->values + b * n, job->vectors + b * n * n, mine.data());
-    });
-    return std::all_of(good.begin(), good.end(), [](char ok) { return ok != 0; });
 }
 
 #define FOURFOLD_GP_INSTANTIATE(T)                                                                                  \

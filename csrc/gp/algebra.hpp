@@ -55,6 +55,16 @@ using EighKernel = bool (*)(std::ptrdiff_t n, const double* a, double* values, d
 EighKernel eigh_kernel();
 std::size_t eigh_work_count(std::ptrdiff_t n);
 
+// The same of `count` matrices of one size at once, 1 <= count <= lanes, each in a lane of the SIMD registers. work:
+// work_count(n) doubles. What comes out for a matrix does not depend on the others.
+struct EighLanesKernel {
+    int lanes;
+    std::ptrdiff_t (*work_count)(std::ptrdiff_t n);
+    bool (*solve)(std::ptrdiff_t n, int count, const double* const* a, double* const* values, double* const* vectors,
+                  double* work);
+};
+const EighLanesKernel& eigh_lanes_kernel();
+
 // The predictor of a symmetric Toeplitz matrix T with the first column column[n]: T predictor = last e_1, predictor[0]
 // = 1; logdet = log det T. Returns -1, or the row at which T is found not to be positive definite. work: 3 n doubles.
 using DurbinKernel = std::ptrdiff_t (*)(std::ptrdiff_t n, const double* column, double* predictor, double* logdet,
@@ -105,8 +115,32 @@ struct EighJob {
     const double* a;
     double *values, *vectors;
 };
-// False if one of the matrices failed.
-bool eigh(const std::vector<EighJob>& jobs, int threads);
+// False if one of the matrices failed, or if its entries across the diagonal differ by more than `asymmetry` of its
+// largest one.
+bool eigh(const std::vector<EighJob>& jobs, double asymmetry, int threads);
+
+// A Kronecker product with noise, (K_1 (x) ... (x) K_d) + noise[b] of every item b; of K_k there are items[k] matrices,
+// 1 or batch. In one vector each, mode after mode: basis, the eigenvectors in rows [items[k], n_k, n_k]; values, the
+// eigenvalues [batch, n_k]; gradients of the factors as basis.
+struct SpectralSystem {
+    std::ptrdiff_t batch, count;
+    int d;
+    const std::ptrdiff_t *sizes, *items;
+};
+
+// Decomposes the factors, [items[k], n_k, n_k], and gives x = (V y)/D, quad[batch, count] = y'(K + noise)^-1 y and
+// logdet[batch]. False if a factor or y has entries that are not finite, a factor's entries across the diagonal differ
+// by more than `asymmetry` of its largest one, or the matrix of an item is not positive definite: who called finds out.
+template <class T>
+bool spectral_forward(const SpectralSystem& system, const T* const* factors, const T* noise, const T* y,
+                      double asymmetry, T* basis, T* values, T* x, T* quad, T* logdet, int threads);
+
+// Gradients of sum grad_quad quad + sum grad_logdet logdet with respect to the wanted factors, the noise and, unless
+// grad_y is null, y. Those of factors that are not wanted are left as they are.
+template <class T>
+void spectral_backward(const SpectralSystem& system, const T* basis, const T* values, const T* noise, const T* x,
+                       const T* grad_quad, const T* grad_logdet, const std::vector<bool>& wanted, T* grad_factors,
+                       T* grad_noise, T* grad_y, int threads);
 
 // Passes over x[rows, n] on our own threads: a parallel pass of another library just before would leave its threads
 // spinning beside ours.

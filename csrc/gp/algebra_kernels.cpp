@@ -1,6 +1,7 @@
 // Compiled once per ISA level. Only the tables at the end are visible outside.
 #include "gp/algebra.hpp"
 #include "gp/durbin.hpp"
+#include "gp/eigh_lanes.hpp"
 #include "gp/gemm.hpp"
 #include "gp/spectral_kernels.hpp"
 #include "gp/tridiagonal.hpp"
@@ -10,10 +11,12 @@ namespace fourfold::gp::FOURFOLD_LEVEL {
 extern const AlgebraKernels<float> algebra_float;
 extern const AlgebraKernels<double> algebra_double;
 extern const EighKernel eigh_double;
+extern const EighLanesKernel eigh_lanes_double;
 extern const DurbinKernel durbin_double;
 const AlgebraKernels<float> algebra_float{gemm<float>, spectral_sums<float>, spectral_divide<float>};
 const AlgebraKernels<double> algebra_double{gemm<double>, spectral_sums<double>, spectral_divide<double>};
 const EighKernel eigh_double = eigh;
+const EighLanesKernel eigh_lanes_double{kMatrices, lanes_work_count, eigh_lanes};
 const DurbinKernel durbin_double = durbin;
 
 }  // namespace fourfold::gp::FOURFOLD_LEVEL

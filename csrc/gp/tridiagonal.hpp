@@ -17,6 +17,9 @@ namespace {
 inline constexpr Index kPad = 8;
 inline constexpr Index kStrip = 32;
 inline constexpr Index kBlock = 32;
+// A square below this is that of nothing: matrices are scaled to the order of 1, and squares that are nearly too small
+// for a double would make rotations and reflections that are not orthogonal.
+inline constexpr double kNothing = 1e-200;
 
 struct TridiagonalWork {
     Index n, ld;
@@ -97,7 +100,7 @@ void reduce(TridiagonalWork& t) {
         for (Index c = j + 2; c < n; ++c) rest += row[c] * row[c];
         const double alpha = row[j + 1];
         for (Index c = 0; c <= j; ++c) t.u[c] = 0;
-        if (rest == 0) {
+        if (rest <= kNothing) {
             t.e[j] = alpha;
             for (Index c = j + 1; c < ld; ++c) t.u[c] = 0;
         } else {
@@ -245,7 +248,7 @@ bool diagonalise(TridiagonalWork& t) {
             for (; i >= l; --i) {
                 const double f = sine * e[i], b = cosine * e[i];
                 const double square = f * f + g * g;
-                if (square == 0) break;
+                if (square <= kNothing) break;
                 const double length = std::sqrt(square);
                 e[i + 1] = length;
                 sine = f / length;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "nlse/interruption.hpp"
+#include "support/flush.hpp"
 #include "support/isa.hpp"
 #include "support/thread_pool.hpp"
 
@@ -191,6 +192,7 @@ Failure Integrator<T>::advance(T* psi, double t0, double t1, int threads, const 
             status[item] = Status::cancelled;
             return;
         }
+        const DenormalsAreZero mode(flushes());
         status[item] = kernels<T>().advance(setup_, medium(item), stretch, progress_[item], psi + 2 * plan_.n * item,
                                             workers_[worker].data(), states_.data() + needs_.realisation * item,
                                             interruption.flag(worker));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "nlse/adjoint.hpp"
@@ -105,6 +106,11 @@ private:
     Medium<T> medium(std::size_t realisation) const;
     Interval interval(double t0, double t1, double duration) const;
     Sensitivities sums_of(const Sensitivities& all, std::size_t realisation) const;
+
+    // Whether denormal numbers count as zero in the kernels. In single precision the tails of a pulse, which are at
+    // round-off, make them: the intensity and the powers of the angle in sincos. Python functions keep the mode of the
+    // caller.
+    bool flushes() const { return std::is_same_v<T, float> && !asks_functions_; }
 
     FftPlan<T> plan_;
     Setup<T> setup_;

@@ -5,6 +5,7 @@
 #include "nlse/adjoint.hpp"
 #include "nlse/integrator.hpp"
 #include "nlse/interruption.hpp"
+#include "support/flush.hpp"
 #include "support/isa.hpp"
 #include "support/thread_pool.hpp"
 
@@ -137,6 +138,7 @@ Failure Integrator<T>::backward(const T* psi_start, const T* psi_end, T* lambda,
             failure.status = Status::cancelled;
             return;
         }
+        const DenormalsAreZero mode(flushes());
         const CancelFlag cancel = interruption.flag(worker);
         const Medium<T> here = medium(item);
         const Sensitivities own = sums_of(sums, item);

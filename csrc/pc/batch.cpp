@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "pc/flush.hpp"
+#include "support/flush.hpp"
 #include "support/thread_pool.hpp"
 
 namespace fourfold::pc {

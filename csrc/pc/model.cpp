@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "pc/flush.hpp"
+#include "support/flush.hpp"
 #include "support/thread_pool.hpp"
 
 namespace fourfold::pc {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "pc/flush.hpp"
+#include "support/flush.hpp"
 #include "support/thread_pool.hpp"
 
 namespace fourfold::pc {

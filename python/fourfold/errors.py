@@ -11,6 +11,7 @@ from typing import Any
 __all__ = [
     "BlowUpError",
     "ConvergenceError",
+    "ConvergenceWarning",
     "CorruptStreamError",
     "DamagedFileError",
     "FourfoldError",
@@ -256,6 +257,10 @@ class ModelMismatchError(FourfoldError, ValueError):
 
 class ImpossibleEvidenceError(FourfoldError, ValueError):
     """Observations have probability 0 under a model, so nothing can be said given them."""
+
+
+class ConvergenceWarning(UserWarning):
+    """An iteration ended at its largest number of steps; what it had reached is returned."""
 
 
 class OrderWarning(UserWarning):

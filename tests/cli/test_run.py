@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +92,32 @@ def test_an_ensemble_keeps_statistics(fourfold: Invoke, folder: Path) -> None:
     psi0 = np.tile(nlse.soliton(solution.grid), (5, 1))
     psi0 = nlse.add_noise(psi0, relative=0.1, rng=3)
     np.testing.assert_allclose(solution.statistics.mean_field[0], psi0.mean(axis=0), atol=1e-14)
+
+
+def energies_of_modes(psi: Any, grid: nlse.Grid) -> Any:
+    """The mass in each mode, (realisations, n)."""
+    return grid.length * np.abs(np.fft.fft(psi) / grid.n) ** 2
+
+
+@pytest.mark.parametrize("kind", ["photon", "vacuum"])
+def test_noise_of_quanta(fourfold: Invoke, folder: Path, kind: str) -> None:
+    text = SMALL + f'[noise]\nkind = "{kind}"\nquantum = 1e-3\nseed = 4\n[ensemble]\nsize = 400\n'
+    (folder / "seeded.toml").write_text(text)
+    assert fourfold("nlse", "run", "seeded.toml", *PLAIN)[0] == 0
+    solution = nlse.load(folder / "seeded" / "seeded.nc")
+    noise = energies_of_modes(solution.psi[0] - nlse.soliton(solution.grid), solution.grid)
+    if kind == "photon":  # one, in each
+        np.testing.assert_allclose(noise, 1e-3, rtol=1e-9)
+    else:  # half a one, exponentially distributed: the mean of 400 is within five of its sigmas
+        np.testing.assert_allclose(noise.mean(axis=0), 0.5e-3, rtol=5 / np.sqrt(400))
+        assert noise.std() == pytest.approx(0.5e-3, rel=0.02)
+    summary = json.loads((folder / "seeded" / "summary.json").read_text())
+    assert summary["error_against_closed_form"] is None
+    # What is written runs again, and gives the same.
+    again = ["run", "seeded/seeded_run.toml", "-o", "again", *PLAIN]
+    assert fourfold("nlse", *again)[0] == 0
+    repeated = nlse.load(folder / "again" / "seeded.nc")
+    np.testing.assert_array_equal(repeated.psi, solution.psi)
 
 
 def test_single_precision_potential_loss_and_dispersion(fourfold: Invoke, folder: Path) -> None:

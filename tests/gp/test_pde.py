@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from fourfold.errors import ConvergenceError
+from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
 from fourfold.gp import pde
 from fourfold.gp.kernels import (
     Kernel,
@@ -162,7 +162,7 @@ def test_gradient_of_the_likelihood(kernel: Kernel) -> None:
 
 
 def test_learning_raises_the_likelihood_and_finds_the_frequency() -> None:
-    frequency = float(RNG.uniform(3, 6))
+    frequency = float(RNG.uniform(4, 8))
     m = 2 * np.pi * frequency
     problem = pde.Problem(
         (0, 1),
@@ -174,7 +174,8 @@ def test_learning_raises_the_likelihood_and_finds_the_frequency() -> None:
     start, learned = (pde.solve(problem, learn=learn) for learn in (False, True))
     assert learned.log_marginal_likelihood >= start.log_marginal_likelihood
     strongest = learned.frequencies[np.argsort(-learned.weights * learned.frequencies**4)[:3]]
-    assert np.abs(strongest - frequency).min() < 0.3
+    # The interval resolves frequencies to 1.
+    assert np.abs(strongest - frequency).min() < 0.5
     x = RNG.uniform(0, 1, 50)
     assert np.abs(learned.u(x) - np.sin(m * x)).max() < 1e-5
     assert learned.weights.shape == learned.frequencies.shape
@@ -183,6 +184,38 @@ def test_learning_raises_the_likelihood_and_finds_the_frequency() -> None:
 def test_newton_that_cannot_finish_says_so() -> None:
     with pytest.raises(ConvergenceError, match="Gauss-Newton"):
         pde.solve(pde.problems.allencahn_1d(), learn=False, newton_steps=1)
+
+
+def test_newton_that_goes_uphill_says_so() -> None:
+    wrong = (lambda u: u**3, lambda u: -3 * u**2)
+    problem = pde.Problem((0, 1), {0: 1.0}, 10.0, [], nonlinear=wrong, points=20)
+    with pytest.raises(ConvergenceError, match="lowers the residual") as caught:
+        pde.solve(problem, SquaredExponential(0.2), learn=False)
+    assert caught.value.residual > 0
+
+
+def test_search_backs_off_from_matrices_that_are_not_positive_definite() -> None:
+    problem = pde.Problem(
+        (0, 1), {2: 1.0}, np.exp, [pde.Dirichlet(0, 1), pde.Dirichlet(1, np.e)], points=40
+    )
+    kernel = SquaredExponential(0.05)
+    start = pde.solve(problem, kernel, learn=False, jitter=1e-15)
+    learned = pde.solve(problem, kernel, jitter=1e-15)
+    assert learned.history[0]["failures"] >= 1
+    assert learned.log_marginal_likelihood > start.log_marginal_likelihood
+    assert learned.jitter == start.jitter
+    x = RNG.uniform(0, 1, 20)
+    np.testing.assert_allclose(learned.u(x), np.exp(x), atol=1e-7)
+
+
+def test_negative_variances_within_rounding_are_counted_and_others_raise() -> None:
+    problem = pde.Problem((0, 1), {0: 1.0}, 1.0, [], points=30)
+    solution = pde.solve(problem, SquaredExponential(0.1), learn=False, jitter=1e-16)
+    std = solution.std(problem.grid)
+    assert 0 < solution.negative_variances <= np.count_nonzero(std == 0)
+    solution._factor.lower *= 0.999
+    with pytest.raises(NotPositiveDefiniteError, match="raise jitter"):
+        solution.std(problem.grid)
 
 
 def test_jitter_is_raised_and_reported() -> None:

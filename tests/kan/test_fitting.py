@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scipy.integrate
@@ -74,6 +75,30 @@ def test_no_nearby_fit_is_better(degree: tuple[int, int]) -> None:
             assert error > fit.error * (1 - 1e-3)
 
 
+@pytest.mark.parametrize(
+    ("fn", "degree", "interval", "variant", "reach"),
+    [
+        (torch.exp, (5, 5), (-1.0, 1.0), "C", 1e-12),  # the best of all variants: 1.5e-13
+        (torch.sigmoid, (8, 8), (-6.0, 6.0), "N", 1e-11),
+        (torch.tan, (5, 6), (-1.5, 1.5), "C", 1e-9),
+        (torch.exp, (4, 4), (-1.0, 1.0), "N", 1.5381e-10),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_small_errors_are_reached(
+    fn: Any, degree: tuple[int, int], interval: tuple[float, float], variant: Variant, reach: float
+) -> None:
+    """Far below what a linear program resolves, where the start decides."""
+    assert kan.fit_rational(fn, degree, interval, variant).error <= reach
+
+
+@pytest.mark.parametrize("variant", ["A", "B", "C", "N"])
+def test_constants_and_polynomials(variant: Variant) -> None:
+    assert kan.fit_rational(torch.zeros_like, variant=variant).error == 0
+    assert kan.fit_rational(torch.ones_like, (0, 0), variant=variant).error < 1e-13
+    assert kan.fit_rational(lambda x: 1 + x - x**3, variant=variant).error < 1e-8
+
+
 def test_chebyshev() -> None:
     """The best polynomial of degree 4 for x^5 on [-1, 1] is off by 2^-4."""
     fit = kan.fit_rational(lambda x: x**5, (4, 0), (-1.0, 1.0))
@@ -125,6 +150,14 @@ def test_any_callable() -> None:
         fit = kan.fit_rational(fn, interval=(-1.0, 1.0))
         assert fit.error < 1e-5
     assert kan.fit_rational(torch.sin).name == "sin"
+
+
+def test_under_another_default_device() -> None:
+    """Models are often built on "meta" first."""
+    with torch.device("meta"):
+        fit = kan.fit_rational(torch.erf, (3, 2), (-2.0, 2.0))
+        assert fit.gain > 0
+        assert kan.GRKANLinear(8, 4, init=fit).linear.weight.is_meta
 
 
 def test_the_shipped_tables_are_what_the_code_makes() -> None:

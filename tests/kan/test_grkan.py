@@ -169,21 +169,81 @@ def test_from_a_vision_transformer() -> None:
     torch.manual_seed(3)
     vit = PlainViT(16, 4, 32, 2, 4, 5).eval()
     check_from_vit(vit, torch.randn(2, 3, 16, 16))
+    for norm in vit.modules():
+        if isinstance(norm, nn.LayerNorm):
+            norm.eps = 1e-3
+    check_from_vit(vit, torch.randn(2, 3, 16, 16))
+    # A function that its weights do not tell.
+    vit.register_forward_hook(lambda module, given, logits: logits * 1.01)
+    with pytest.raises(ValueError, match="computes something else than a KAT"):
+        kan.KAT.from_vit(vit)
+    vit._forward_hooks.clear()
     vit.extra = nn.Parameter(torch.zeros(2))
     with pytest.raises(ValueError, match="left over"):
         kan.KAT.from_vit(vit)
 
 
-def test_from_timm() -> None:
+def timm_transformer() -> Any:
+    """timm's class. timm imports torchvision, whose operators are compiled for another build of torch."""
+    name = "timm.models.vision_transformer"
     try:
-        models = importlib.import_module("timm.models.vision_transformer")
-    except (ImportError, RuntimeError) as error:  # timm imports torchvision, which fits one torch
+        return importlib.import_module(name).VisionTransformer
+    except ImportError as error:
         pytest.skip(f"timm cannot be imported: {error}")
+    except RuntimeError:
+        # Nobody calls them here: it is enough that they have a schema.
+        OPERATORS.append(
+            torch.library.Library("torchvision", "DEF")
+        )  # alive for as long as the tests
+        for operator in ("nms", "qnms"):
+            OPERATORS[0].define(
+                f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            )
+    return importlib.import_module(name).VisionTransformer
+
+
+OPERATORS: list[torch.library.Library] = []
+TIMM: dict[str, Any] = {
+    "img_size": 32,
+    "patch_size": 8,
+    "embed_dim": 64,
+    "depth": 3,
+    "num_heads": 4,
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of timm and torchvision
+def test_from_timm() -> None:
+    transformer = timm_transformer()
     torch.manual_seed(4)
-    vit = models.VisionTransformer(
-        img_size=32, patch_size=8, embed_dim=64, depth=3, num_heads=4, num_classes=10
-    )
-    check_from_vit(vit.eval(), torch.randn(2, 3, 32, 32))
+    images = torch.randn(2, 3, 32, 32)
+    for options in (
+        {},
+        {"qkv_bias": False, "mlp_ratio": 2.5},
+        {"norm_layer": nn.LayerNorm},  # another epsilon
+        {"drop_path_rate": 0.2, "proj_drop_rate": 0.1, "attn_drop_rate": 0.1},
+    ):
+        check_from_vit(scaled(transformer(**TIMM, num_classes=10, **options)), images)
+    training = scaled(transformer(**TIMM, num_classes=0)).train()
+    assert kan.KAT.from_vit(training).training
+    assert training.training
+    assert training.blocks[0].attn.training
+    blocks = importlib.import_module("timm.models.vision_transformer")
+    for options, message in (
+        ({"init_values": 1e-2}, "left over .*ls1.gamma"),
+        ({"qk_norm": True}, "left over .*q_norm"),
+        ({"global_pool": "avg"}, "left over .*fc_norm"),
+        ({"class_token": False, "global_pool": "avg"}, "cls_token missing"),
+        ({"reg_tokens": 4}, "expected a class token and a square of patches, got 21 tokens"),
+        ({"no_embed_class": True}, "expected a class token and a square of patches, got 16"),
+        ({"img_size": (32, 48)}, "got 25 tokens"),
+        ({"patch_size": (8, 4)}, "the patches are no squares: 8 x 4"),
+        ({"block_fn": blocks.ResPostBlock}, "computes something else than a KAT"),
+        ({"block_fn": blocks.ParallelScalingBlock}, "mlp.fc1.weight missing"),
+        ({"act_layer": nn.SiLU}, "expected GELU in its blocks, got SiLU"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kan.KAT.from_vit(scaled(transformer(**(TIMM | options))))
 
 
 def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:

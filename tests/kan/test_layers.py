@@ -51,9 +51,11 @@ def test_state_dicts_go_round(name: str) -> None:
     x = torch.randn(5, 8)
     if name == "bspline":
         layer.update_grid(3 * x, uniform=0.3)
-        with pytest.raises(RuntimeError, match=r"size mismatch|copying a param"):
-            other.load_state_dict(layer.state_dict())
-        other.update_grid(x)
+        layer.refine(7)
+        state = layer.state_dict()
+        for wrong in (kan.KANLinear(8, 4), kan.KANLinear(8, 3, degree=2), kan.KANLinear(7, 3)):
+            with pytest.raises(RuntimeError, match="size mismatch for weight"):
+                wrong.load_state_dict(state)
     other.load_state_dict(layer.state_dict())
     layer.eval(), other.eval()
     assert torch.equal(other(x), layer(x))
@@ -112,6 +114,12 @@ def test_updating_the_grid_follows_the_inputs() -> None:
     counts = torch.stack([(x >= low).sum(dim=0) for low in inner[:-1]]).diff(dim=0)
     assert ((counts + 500 / 6).abs() <= 2).all()  # an equal share in every interval
     assert (layer(x) - before).std() < 0.2 * before.std()
+    layer.update_grid(x, margin=0.2)
+    assert isinstance(layer.basis, kan.BSpline)
+    inner = layer.basis.knots[3:-3]
+    width = x.amax(dim=0) - x.amin(dim=0)
+    torch.testing.assert_close(inner[0], x.amin(dim=0) - 0.2 * width)
+    torch.testing.assert_close(inner.diff(dim=0), (1.4 / 6 * width).expand(6, 2))
     with pytest.raises(ValueError, match="feature 1 has one value only"):
         layer.update_grid(x * torch.tensor([1.0, 0.0]))
     with pytest.raises(ValueError, match=r"uniform: expected a number in \[0, 1\]"):

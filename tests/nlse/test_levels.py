@@ -127,3 +127,18 @@ def test_several_python_threads_solve_at_once(threads: SetThreads) -> None:
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: run(psi0, "rkn4_6b", step=0.005), range(12)))
     assert all(np.array_equal(result, expected) for result in results)
+
+
+def test_denormal_tails_change_no_digit() -> None:
+    """In single precision they count as zero; double precision tells what should come out."""
+    grid = nlse.Grid(n=256, length=400.0)  # sech(200) is 3e-87
+    psi0 = nlse.soliton(grid)
+    options: dict[str, Any] = {"method": "strang", "step": 0.01}
+    single = nlse.solve(nlse.Problem(grid), psi0.astype(np.complex64), [0.0, 0.5], **options)
+    double = nlse.solve(nlse.Problem(grid), psi0, [0.0, 0.5], **options)
+    assert np.abs(single.final - double.final).max() < 1e-5
+    assert single.mass[-1] == pytest.approx(double.mass[-1], rel=1e-6)
+    # The smallest normal numbers pass through a linear equation.
+    free = nlse.Problem(grid, nonlinearity=0.0)
+    tiny = np.full(grid.n, 2.0**-120, np.complex64)
+    assert np.array_equal(nlse.solve(free, tiny, [0.0, 0.5], **options).final, tiny)

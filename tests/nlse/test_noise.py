@@ -106,7 +106,7 @@ def test_tensors() -> None:
         ({"psi": np.ones(8)}, TypeError, "psi must be complex64 or complex128, got float64"),
         ({"psi": np.array(1j)}, ValueError, r"psi must have shape \(..., n\)"),
         ({"psi": np.zeros((3, 0), complex)}, ValueError, r"psi must have .* got \(3, 0\)"),
-        ({"relative": -0.1}, ValueError, "relative must be finite and not negative, got -0.1"),
+        ({"relative": -0.1}, ValueError, "relative must not be negative, got -0.1"),
         ({"relative": np.nan}, ValueError, "relative must be finite"),
         ({"relative": "1"}, TypeError, "relative must be a real number, got '1'"),
         ({"relative": True}, TypeError, "relative must be a real number, got True"),

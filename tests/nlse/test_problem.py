@@ -219,6 +219,40 @@ def test_a_problem_does_not_change() -> None:
     assert problem.dispersion == {2: 0.5}
 
 
+def test_replace_changes_what_is_named_and_nothing_else() -> None:
+    x = GRID.x
+    shaken = nlse.Modulated(x, np.sin)
+    problem = nlse.Problem(
+        GRID, dispersion={2: 0.5, 3: 0.1}, nonlinearity=np.ones(3), potential=shaken, loss=0.1
+    )
+    assert problem.order("rkn6_14a") == 4
+    other = problem.replace(dispersion={2: 1.0}, loss=None)
+    assert (other.dispersion, other.loss, other.batch_shape) == ({2: 1.0}, None, (3,))
+    np.testing.assert_array_equal(other.omega, GRID.k**2)
+    assert other.in_time["potential"] is problem.in_time["potential"]
+    assert other.order("rkn6_14a") == 6
+    assert problem.replace() is problem
+    assert problem.replace(nonlinearity=2.0).batch_shape == ()
+    assert problem.dispersion == {2: 0.5, 3: 0.1}
+    assert problem.loss is not None
+    with pytest.raises(TypeError, match="no coefficient 'gamma'; it has dispersion, nonlinearity"):
+        problem.replace(gamma=1.0)
+    with pytest.raises(ValueError, match="batch shapes do not fit together"):
+        problem.replace(loss=np.zeros((2, GRID.n)))
+
+
+def test_replace_keeps_the_gradients_of_the_others() -> None:
+    torch = pytest.importorskip("torch")
+    g, v = (torch.ones(size, dtype=torch.float64, requires_grad=True) for size in ((), GRID.n))
+    factor = torch.tensor([1.0, 2.0], requires_grad=True)
+    loss = nlse.Modulated(1.0, factor, [0.0, 1.0])
+    problem = nlse.Problem(GRID, nonlinearity=g, potential=v, loss=loss)
+    assert set(problem.leaves) == {"nonlinearity", "potential", "loss[0].factor"}
+    assert set(problem.replace(potential=None).leaves) == {"nonlinearity", "loss[0].factor"}
+    assert set(problem.replace(loss=0.0).leaves) == {"nonlinearity", "potential"}
+    assert problem.replace(loss=v).leaves["loss"].tensor is v
+
+
 def test_repr_and_pickle() -> None:
     problem = nlse.Problem(GRID, dispersion={2: 0.5, 3: 0.1}, potential=lambda x: x, loss=0.1)
     text = repr(problem)

@@ -69,12 +69,25 @@ def table_case() -> tuple[pc.Circuit, pc.TableSchema, dict[str, Any]]:
     return model, schema, {"age": np.ma.MaskedArray(age, mask=hidden), "city": city, "paid": paid}
 
 
+def images_case() -> tuple[pc.Circuit, pc.FrontEnd, Any]:
+    front = pc.FrontEnd((4, 4), "ycocg_r", 2, "interpolation")
+    cardinality = front.cardinality(3).reshape(-1)
+    parent = [(v - 1) // 3 for v in range(len(cardinality))]
+    model = circuit(pc.Structure([-1, *parent[1:]], 3, range(len(cardinality)), cardinality), 5)
+    source = numbers(6)
+    images = [next(source) % 40 + 3 * (i // 30 % 11) for i in range(5 * 10 * 13 * 3)]
+    return model, front, np.array(images, dtype=np.uint8).reshape(5, 10, 13, 3)
+
+
 def main() -> None:
     model, rows = array_case()
     (FOLDER / "pc_v1_array.ffz").write_bytes(pc.compress(model, rows, block_items=64))
     model, schema, columns = table_case()
     stream = pc.compress(model, columns, schema=schema, block_items=128)
     (FOLDER / "pc_v1_table.ffz").write_bytes(stream)
+    model, front, images = images_case()
+    stream = pc.compress(model, images, front_end=front, block_items=2)
+    (FOLDER / "pc_v1_images.ffz").write_bytes(stream)
 
 
 if __name__ == "__main__":

@@ -242,3 +242,23 @@ def test_what_is_refused() -> None:
         list(pc.decode_stream(circuit, [blob], max_bytes=71))
     with pytest.raises(pc.ModelMismatchError, match="was made with the model"):
         pc.decompress(circuit_of(SMALL, 1), blob)
+
+
+def test_arguments_that_are_refused_by_name() -> None:
+    model = circuit_of(SMALL)
+    rows = random_rows(np.random.default_rng(0), SMALL, 3)
+    with pytest.raises(TypeError, match="block_items: expected an integer, got float"):
+        pc.compress(model, rows, block_items=1.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="metadata: expected what JSON can hold"):
+        pc.compress(model, rows, metadata={"a": object()})
+    with pytest.raises(ValueError, match="metadata: expected what JSON can hold"):
+        pc.compress(model, rows, metadata={"a": float("nan")})
+    blob = pc.compress(model, rows)
+    with pytest.raises(TypeError, match="model: expected a Circuit, got bytes"):
+        pc.compress(blob, rows)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="model: expected a Circuit, got bytes"):
+        pc.decompress(blob, blob)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="model: expected a Circuit, got str"):
+        list(pc.decode_stream("model.ffpc", [blob]))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="source: expected a binary file"):
+        list(pc.decode_stream(model, "stream.ffz"))  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ Colour = Literal["none", "ycocg_r"]
 
 @given(
     st.sampled_from(["none", "ycocg_r"]),
+    st.sampled_from(["haar", "interpolation"]),
     st.integers(0, 3),
     st.integers(1, 3),
     st.integers(1, 3),
@@ -28,9 +29,17 @@ Colour = Literal["none", "ycocg_r"]
 )
 @settings(deadline=None, max_examples=100)
 def test_inverted_exactly(
-    color: Colour, levels: int, a: int, b: int, height: int, width: int, channels: Any, seed: int
+    color: Colour,
+    transform: Literal["haar", "interpolation"],
+    levels: int,
+    a: int,
+    b: int,
+    height: int,
+    width: int,
+    channels: Any,
+    seed: int,
 ) -> None:
-    front = pc.FrontEnd((a << levels, b << levels), color, levels)
+    front = pc.FrontEnd((a << levels, b << levels), color, levels, transform)
     if color == "ycocg_r":
         channels = 3
     shape = (height, width) if channels is None else (height, width, channels)
@@ -67,9 +76,33 @@ def test_a_mean_and_a_difference_by_hand() -> None:
     assert codes.tolist() == [[[3, 3 + 255], [-6 + 255, -8 + 510]]]
 
 
-def test_compressed_photographs_come_back() -> None:
+def test_an_interpolation_by_hand() -> None:
+    front = pc.FrontEnd((1, 8), levels=0, transform="interpolation")
+    row = np.array([[[10, 30, 20, 200, 40, 60, 80, 0]]], np.uint8)
+    assert front.forward(row).tolist() == row.tolist()
+    front = pc.FrontEnd((2, 8), levels=1, transform="interpolation")
+    # Between 10, 20, 40, 80: (9 * 30 - 50 + 8) >> 4 = 14, (9 * 60 - 90 + 8) >> 4 = 28, ... The last
+    # one repeats 80. Details are stored plus 128; both rows are the same, so that nothing is left.
+    first = [10, 30 - 14 + 128, 20, (200 - 28 + 128) % 256, 40, 60 - 61 + 128, 80, 128 - 83]
+    codes = front.forward(np.repeat(row, 2, axis=1))
+    assert codes[0, 0].tolist() == first
+    assert codes[0, 1].tolist() == [128] * 8
+
+
+def test_smooth_images_leave_small_details_in_both_transforms() -> None:
+    y, x = np.mgrid[0:32, 0:32]
+    image = np.rint(120 + 60 * np.sin(x / 9) * np.cos(y / 7)).astype(np.uint8)
+    cubic = pc.FrontEnd((8, 8), levels=3, transform="interpolation")
+    details = cubic.forward(image[None])[5]  # a patch inside the image
+    details = np.delete(details.reshape(-1), 0) - 128
+    assert np.abs(details).max() <= 2
+    assert cubic.cardinality().max() == 256
+
+
+@pytest.mark.parametrize("transform", ["haar", "interpolation"])
+def test_compressed_photographs_come_back(transform: Any) -> None:
     rng = np.random.default_rng(2)
-    front = pc.FrontEnd((4, 8), "ycocg_r", 2)
+    front = pc.FrontEnd((4, 8), "ycocg_r", 2, transform)
     k = front.cardinality(3).reshape(-1)
     structure = pc.Structure([-1, 0], [2, 3], np.arange(len(k)) % 2, k)
     model = random_circuit(rng, structure)
@@ -92,9 +125,26 @@ def test_what_is_refused() -> None:
         pc.FrontEnd((512, 512), levels=9)
     with pytest.raises(ValueError, match="color: expected one of none, ycocg_r"):
         pc.FrontEnd((8, 8), "yuv")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="transform: expected one of haar, interpolation"):
+        pc.FrontEnd((8, 8), transform="dct")  # type: ignore[arg-type]
     front = pc.FrontEnd((8, 8), "ycocg_r")
     with pytest.raises(ValueError, match="channels: ycocg_r takes 3, got 4"):
         front.forward(np.zeros((1, 8, 8, 4), np.uint8))
+    with pytest.raises(TypeError, match=r"levels: expected integers, got 1\.5"):
+        pc.FrontEnd((8, 8), levels=1.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"patch: expected integers, got 4\.0"):
+        pc.FrontEnd((4.0, 4))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="patch: expected two positive multiples"):
+        pc.FrontEnd(8)  # type: ignore[arg-type]
+    codes = front.forward(np.zeros((2, 8, 16, 3), np.uint8))
+    with pytest.raises(
+        ValueError, match=r"codes: expected the shape \(n \* 2, 8, 8, 3\), got \(3,"
+    ):
+        front.inverse(codes[:3], (8, 16, 3))
+    with pytest.raises(TypeError, match="codes: expected integers, got float64"):
+        front.inverse(codes.astype(float), (8, 16, 3))
+    assert front.forward(np.zeros((0, 8, 16, 3), np.uint8)).shape == (0, 8, 8, 3)
+    assert front.inverse(codes[:0], (8, 16, 3)).shape == (0, 8, 16, 3)
     with pytest.raises(TypeError, match="images: expected uint8, got int64"):
         front.forward(np.zeros((1, 8, 8, 3), np.int64))
     with pytest.raises(ValueError, match="images: expected the shape"):

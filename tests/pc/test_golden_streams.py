@@ -43,18 +43,26 @@ def check_table() -> None:
     assert stream == read("pc_v1_table.ffz")
 
 
+def check_images() -> None:
+    model, front, images = golden.images_case()
+    assert np.array_equal(pc.decompress(model, read("pc_v1_images.ffz")), images)
+    stream = pc.compress(model, images, front_end=front, block_items=2)
+    assert stream == read("pc_v1_images.ffz")
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_golden_streams(threads: int) -> None:
     fourfold.set_num_threads(threads)
     check_array()
     check_table()
+    check_images()
 
 
 @pytest.mark.parametrize("level", _core.isa_levels_supported())
 def test_golden_streams_at_every_level(level: str) -> None:
-    script = "from tests.pc.test_golden_streams import check_array, check_table\n"
+    script = "from tests.pc import test_golden_streams as t\n"
     subprocess.run(
-        [sys.executable, "-c", script + "check_array()\ncheck_table()"],
+        [sys.executable, "-c", script + "t.check_array(), t.check_table(), t.check_images()"],
         env={**os.environ, "FOURFOLD_ISA": level},
         cwd=Path(__file__).parents[2],
         check=True,

@@ -336,3 +336,17 @@ def test_an_exact_density_is_learnt_from_all_of_it() -> None:
         circuit, np.repeat(values, copies, axis=0), epochs=3, algorithm="full", pseudocount=0.0
     )
     assert np.abs(learnt.packed - circuit.packed).max() < 5e-3
+
+
+def test_learning_on_keeps_what_is_known_of_the_model() -> None:
+    rows = np.random.default_rng(3).integers(0, 3, (40, 2, 2))
+    start = pc.Circuit(
+        pc.Structure.naive_bayes(4, 1, 3),
+        [1],
+        [None],
+        [[[0.2, 0.3, 0.5]]] * 4,
+        metadata={"made of": "chance"},
+    )
+    learnt = pc.fit(start, rows, epochs=1)
+    assert learnt.metadata == {"made of": "chance"}
+    assert learnt.event_shape == (2, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from fourfold._progress import terminal_bar
 from fourfold.cli.console import stderr
 
 
@@ -12,7 +13,21 @@ from fourfold.cli.console import stderr
 def progress_line() -> Iterator[Callable[[str, float], None]]:
     """Give a function that shows a line and the share done: a bar on a terminal, else lines."""
     console = stderr()
-    if not console.is_terminal:
+    bar = terminal_bar(
+        True,
+        "bar",
+        "percent",
+        "elapsed",
+        "{task.fields[line]}",
+        total=1.0,
+        console=console,
+        transient=True,
+        line="",
+    )
+    with bar as update:
+        if update is not None:
+            yield lambda line, share: update(share, now=True, line=line)
+            return
         shown = ""
 
         def print_line(line: str, share: float) -> None:
@@ -22,28 +37,3 @@ def progress_line() -> Iterator[Callable[[str, float], None]]:
             shown = line
 
         yield print_line
-        return
-
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
-    bar = Progress(
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-        console=console,
-        transient=True,
-    )
-    task = bar.add_task("", total=1.0)
-
-    def update(line: str, share: float) -> None:
-        bar.update(task, completed=share, description=line)
-
-    with bar:
-        yield update

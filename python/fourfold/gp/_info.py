@@ -1,11 +1,11 @@
-"""What a solve or a log-determinant says about itself."""
+"""What a solve, a log-determinant or a prediction says about itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SolveInfo"]
+__all__ = ["PredictInfo", "SolveInfo"]
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,27 @@ class SolveInfo:
     iterations: int = 0
     residual: float | None = None
     interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class PredictInfo:
+    """How a prediction was computed.
+
+    Attributes
+    ----------
+    ways : tuple of str
+        How variances were computed: ``"kalman smoother"``, ``"sums of squares"`` (points of a complete grid),
+        ``"differences"`` (prior minus reduction, elsewhere), ``"dense cholesky"`` and ``"conjugate gradients"``
+        (grids with holes). Empty if none were.
+    zeroed : int
+        Variances that rounding had taken below zero, by less than 100 eps times the prior's, and that are 0 now.
+    iterations : int
+        Most steps of conjugate gradients.
+    residual : float or None
+        Their largest relative residual.
+    """
+
+    ways: tuple[str, ...] = ()
+    zeroed: int = 0
+    iterations: int = 0
+    residual: float | None = None

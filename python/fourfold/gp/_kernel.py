@@ -1,4 +1,4 @@
-"""The one place of `fourfold.gp` that hands addresses to C++.
+"""The one place of `fourfold.gp` that hands the addresses of tensors of the algebra to C++.
 
 Everything here takes contiguous CPU tensors of one dtype, float32 or float64, with the batch flattened
 to one axis, and sees to it that they stay alive. Data has the shape (batch, count, N), N the product of the
@@ -7,8 +7,7 @@ sizes of the modes, in C order.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from fourfold import _core
 from fourfold._threads import get_num_threads
+from fourfold.gp import _large
 
 __all__ = [
     "SMALL",
@@ -28,7 +28,9 @@ __all__ = [
     "row_dots",
     "scale_rows",
     "small_eigh",
+    "spectral_backward",
     "spectral_divide_",
+    "spectral_forward",
     "spectral_sums",
     "triangular_solves",
 ]
@@ -40,10 +42,19 @@ Our own threads and those of torch would wait for each other's cores if they too
 """
 
 
-def _function(name: str, dtype: torch.dtype) -> Callable[..., Any]:
+def _call(name: str, dtype: torch.dtype, **arguments: Any) -> Any:
+    """C++ `name` for this dtype, with the addresses of tensors, and of lists of tensors, and our threads."""
     suffix = "float32" if dtype == torch.float32 else "float64"
-    function: Callable[..., Any] = getattr(_core.gp, f"{name}_{suffix}")
-    return function
+    values = [_value(key, value, dtype) for key, value in arguments.items()]
+    return getattr(_core.gp, f"{name}_{suffix}")(*values, get_num_threads())
+
+
+def _value(name: str, value: Any, dtype: torch.dtype) -> Any:
+    if isinstance(value, Tensor):
+        return _address(name, value, dtype)
+    if isinstance(value, list) and value and isinstance(value[0], Tensor):
+        return [_address(name, one, dtype) for one in value]
+    return value
 
 
 def _address(name: str, tensor: Tensor, dtype: torch.dtype) -> int:
@@ -64,7 +75,7 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
     ``matrices[k]`` has the shape (batch or 1, rows, columns) and any strides.
     """
     if is_large(matrices):
-        return _large_products([m.mT for m in matrices] if transposed else matrices, x)
+        return _large.mode_products([m.mT for m in matrices] if transposed else matrices, x)
     batch, count, total = x.shape
     dtype = x.dtype
     modes = []
@@ -84,14 +95,8 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
     largest = max(steps[:-1], default=0)
     work = x.new_empty(batch * count * largest * (2 if largest > size else 1))
     if out.numel() > 0:
-        _function("mode_products", dtype)(
-            batch,
-            count,
-            modes,
-            _address("x", x, dtype),
-            out.data_ptr(),
-            work.data_ptr(),
-            get_num_threads(),
+        _call(
+            "mode_products", dtype, batch=batch, count=count, modes=modes, x=x, out=out, work=work
         )
     return out
 
@@ -101,101 +106,26 @@ def is_large(matrices: Sequence[Tensor]) -> bool:
     return any(max(m.shape[-2:]) > SMALL for m in matrices)
 
 
-def _large_products(matrices: Sequence[Tensor], x: Tensor) -> Tensor:
-    batch, count, total = x.shape
-    out = []
-    for b in range(batch):
-        y = x[b]
-        before, after = count, total
-        for matrix in matrices:
-            m = matrix[b if matrix.shape[0] > 1 else 0]
-            rows, columns = m.shape
-            after //= columns
-            if after == 1:
-                y = y.reshape(before, columns) @ m.mT
-            elif before == 1:
-                y = m @ y.reshape(columns, after)
-            else:
-                y = torch.matmul(m, y.reshape(before, columns, after))
-            before *= rows
-        out.append(y.reshape(count, math.prod(m.shape[-2] for m in matrices)))
-    return out[0].unsqueeze(0) if batch == 1 else torch.stack(out)
-
-
-def _large_gram(
-    sizes: Sequence[int], mode: int, x: Tensor, z: Tensor, values: Sequence[Tensor], weight: Tensor
-) -> Tensor:
-    batch, count, _ = x.shape
-    n = sizes[mode]
-    before, after = math.prod(sizes[:mode]), math.prod(sizes[mode + 1 :])
-    out = []
-    for b in range(batch):
-        scaled = (z[b] * weight[b].unsqueeze(-1)).reshape(count, before, n, after)
-        if values:
-            lead, trail = z.new_ones(1), z.new_ones(1)
-            for k, v in enumerate(values):
-                if k < mode:
-                    lead = (lead.unsqueeze(-1) * v[b]).flatten()
-                elif k > mode:
-                    trail = (trail.unsqueeze(-1) * v[b]).flatten()
-            scaled = scaled * trail * lead[:, None, None]
-        first = x[b].reshape(count * before, n, after)
-        scaled = scaled.reshape(count * before, n, after)
-        if after == 1:
-            out.append(first.squeeze(-1).mT @ scaled.squeeze(-1))
-        else:
-            total = x.new_zeros(n, n)
-            for one, other in zip(first, scaled, strict=True):
-                total.addmm_(one, other.mT)
-            out.append(total)
-    return torch.stack(out)
-
-
 def triangular_solves(lower: Sequence[Tensor], x: Tensor, *, transposed: bool = False) -> Tensor:
     """``(L_1 (x) ... (x) L_d)^-1 x``, or with ``L_k'``; ``lower[k]`` is (batch or 1, n_k, n_k)."""
     if x.numel() > 0 and is_large(lower):
-        return _large_solves(lower, x, transposed)
+        return _large.triangular_solves(lower, x, transposed)
     batch, count, _ = x.shape
     full = [m.expand(batch, -1, -1).contiguous() for m in lower]
     x = scale_rows(x.new_ones(batch, count), x)
     if x.numel() > 0:
-        _function("triangular_solves", x.dtype)(
-            batch,
-            count,
-            [m.shape[-1] for m in full],
-            [_address("lower", m, x.dtype) for m in full],
-            transposed,
-            _address("x", x, x.dtype),
-            get_num_threads(),
+        sizes = [m.shape[-1] for m in full]
+        _call(
+            "triangular_solves",
+            x.dtype,
+            batch=batch,
+            count=count,
+            sizes=sizes,
+            lower=full,
+            transposed=transposed,
+            x=x,
         )
     return x
-
-
-def _large_solves(lower: Sequence[Tensor], x: Tensor, transposed: bool) -> Tensor:
-    batch, count, total = x.shape
-    out = []
-    for b in range(batch):
-        y = x[b]
-        before, after = count, total
-        for matrices in lower:
-            m = matrices[b if matrices.shape[0] > 1 else 0]
-            n = m.shape[-1]
-            after //= n
-            # X L' = Y on rows, L X = Y on columns; with L' for L if transposed.
-            if after == 1:
-                y = torch.linalg.solve_triangular(
-                    m if transposed else m.mT,
-                    y.reshape(before, n),
-                    upper=not transposed,
-                    left=False,
-                )
-            else:
-                y = torch.linalg.solve_triangular(
-                    m.mT if transposed else m, y.reshape(before, n, after), upper=transposed
-                )
-            before *= n
-        out.append(y.reshape(1, count, total))
-    return out[0] if batch == 1 else torch.cat(out)
 
 
 def spectral_divide_(values: Sequence[Tensor], noise: Tensor, x: Tensor) -> Tensor:
@@ -206,15 +136,16 @@ def spectral_divide_(values: Sequence[Tensor], noise: Tensor, x: Tensor) -> Tens
     batch, count, _ = x.shape
     quad = torch.zeros(batch, count, dtype=torch.float64)
     if x.numel() > 0:
-        _function("spectral_divide", x.dtype)(
-            batch,
-            count,
-            [v.shape[-1] for v in values],
-            [_address("values", v, x.dtype) for v in values],
-            _address("noise", noise, x.dtype),
-            _address("x", x, x.dtype),
-            quad.data_ptr(),
-            get_num_threads(),
+        _call(
+            "spectral_divide",
+            x.dtype,
+            batch=batch,
+            count=count,
+            sizes=[v.shape[-1] for v in values],
+            values=list(values),
+            noise=noise,
+            x=x,
+            quad=quad.data_ptr(),
         )
     return quad
 
@@ -232,16 +163,17 @@ def spectral_sums(
     per_mode = [torch.empty(v.shape, dtype=torch.float64) for v in values] if traces else []
     if batch > 0:
         logdet, inverse, smallest = (sums[i].data_ptr() for i in range(3))
-        _function("spectral_sums", noise.dtype)(
-            batch,
-            [v.shape[-1] for v in values],
-            [_address("values", v, noise.dtype) for v in values],
-            _address("noise", noise, noise.dtype),
-            logdet,
-            inverse,
-            smallest,
-            [t.data_ptr() for t in per_mode],
-            get_num_threads(),
+        _call(
+            "spectral_sums",
+            noise.dtype,
+            batch=batch,
+            sizes=[v.shape[-1] for v in values],
+            values=list(values),
+            noise=noise,
+            logdet=logdet,
+            inverse=inverse,
+            smallest=smallest,
+            traces=[t.data_ptr() for t in per_mode],
         )
     return sums[0], sums[1], sums[2], per_mode
 
@@ -254,36 +186,106 @@ def mode_gram(
     ``values`` empty: without the diagonal. ``weight`` is (batch, count).
     """
     if max(sizes) > SMALL:
-        return _large_gram(sizes, mode, x, z, values, weight)
+        return _large.mode_gram(sizes, mode, x, z, values, weight)
     batch, count, _ = x.shape
     n = sizes[mode]
     gram = x.new_zeros(batch, n, n)
     if x.numel() > 0:
-        _function("mode_gram", x.dtype)(
-            batch,
-            count,
-            list(sizes),
-            mode,
-            _address("x", x, x.dtype),
-            _address("z", z, x.dtype),
-            [_address("values", v, x.dtype) for v in values],
-            _address("weight", weight, x.dtype),
-            gram.data_ptr(),
-            get_num_threads(),
+        _call(
+            "mode_gram",
+            x.dtype,
+            batch=batch,
+            count=count,
+            sizes=list(sizes),
+            mode=mode,
+            x=x,
+            z=z,
+            values=list(values),
+            weight=weight,
+            gram=gram,
         )
     return gram
+
+
+def spectral_forward(
+    factors: Sequence[Tensor], noise: Tensor, y: Tensor, limit: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor] | None:
+    """``y'(K + s)^-1 y`` (batch, count), ``log det (K + s)`` (batch,), and basis, values and x for the gradient.
+
+    None if a factor or y has entries that are not finite, a factor's entries across the diagonal differ by more than
+    ``limit`` of its largest one, or a matrix is not positive definite.
+    """
+    batch, count, _ = y.shape
+    dtype = y.dtype
+    sizes = [f.shape[-1] for f in factors]
+    items = [f.shape[0] for f in factors]
+    basis = y.new_empty(sum(i * n * n for i, n in zip(items, sizes, strict=True)))
+    values = y.new_empty(batch * sum(sizes))
+    x = torch.empty_like(y)
+    quad = y.new_empty(batch, count)
+    logdet = y.new_empty(batch)
+    fine = _call(
+        "spectral_forward",
+        dtype,
+        batch=batch,
+        count=count,
+        sizes=sizes,
+        items=items,
+        factors=list(factors),
+        noise=noise,
+        y=y,
+        limit=limit,
+        basis=basis,
+        values=values,
+        x=x,
+        quad=quad,
+        logdet=logdet,
+    )
+    return (quad, logdet, basis, values, x) if fine else None
+
+
+def spectral_backward(
+    grads: Sequence[Tensor],
+    basis: Tensor,
+    values: Tensor,
+    noise: Tensor,
+    x: Tensor,
+    sizes: Sequence[int],
+    items: Sequence[int],
+    wanted: Sequence[bool],
+    wants_y: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of the factors, packed as basis, of the noise and of y, for those of quad and logdet."""
+    grad_factors = torch.empty_like(basis)
+    grad_noise = torch.empty_like(noise)
+    grad_y = torch.empty_like(x) if wants_y else None
+    _call(
+        "spectral_backward",
+        x.dtype,
+        batch=x.shape[0],
+        count=x.shape[1],
+        sizes=sizes,
+        items=items,
+        basis=basis,
+        values=values,
+        noise=noise,
+        x=x,
+        grad_quad=grads[0].contiguous(),
+        grad_logdet=grads[1].contiguous(),
+        wanted=list(wanted),
+        grad_factors=grad_factors,
+        grad_noise=grad_noise,
+        grad_y=0 if grad_y is None else grad_y,
+    )
+    return grad_factors, grad_noise, grad_y
 
 
 def asymmetry(matrix: Tensor) -> tuple[float, float]:
     """Largest ``|a_ij|`` (NaN if an entry is NaN) and largest ``|a_ij - a_ji|`` of (batch, n, n)."""
     if matrix.numel() == 0:
         return 0.0, 0.0
-    largest, difference = _function("asymmetry", matrix.dtype)(
-        matrix.shape[0],
-        matrix.shape[-1],
-        _address("factor", matrix, matrix.dtype),
-        get_num_threads(),
-    )
+    batch, n, _ = matrix.shape
+    largest, difference = _call("asymmetry", matrix.dtype, batch=batch, n=n, factor=matrix)
     return float(largest), float(difference)
 
 
@@ -292,22 +294,15 @@ def all_finite(x: Tensor) -> bool:
     if x.numel() == 0:
         return True
     rows = x.numel() // x.shape[-1]
-    address = _address("x", x, x.dtype)
-    return bool(_function("all_finite", x.dtype)(rows, x.shape[-1], address, get_num_threads()))
+    return bool(_call("all_finite", x.dtype, rows=rows, n=x.shape[-1], x=x))
 
 
 def row_dots(x: Tensor, z: Tensor) -> Tensor:
     """Sums of x*z over the last axis, float64."""
     sums = torch.zeros(x.shape[:-1], dtype=torch.float64)
     if x.numel() > 0:
-        _function("row_dots", x.dtype)(
-            sums.numel(),
-            x.shape[-1],
-            _address("x", x, x.dtype),
-            _address("z", z, x.dtype),
-            sums.data_ptr(),
-            get_num_threads(),
-        )
+        n = x.shape[-1]
+        _call("row_dots", x.dtype, rows=sums.numel(), n=n, x=x, z=z, out=sums.data_ptr())
     return sums
 
 
@@ -316,14 +311,8 @@ def scale_rows(factor: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
     if out is None:
         out = torch.empty_like(x)
     if x.numel() > 0:
-        _function("scale_rows", x.dtype)(
-            factor.numel(),
-            x.shape[-1],
-            _address("factor", factor, x.dtype),
-            _address("x", x, x.dtype),
-            _address("out", out, x.dtype),
-            get_num_threads(),
-        )
+        rows, n = factor.numel(), x.shape[-1]
+        _call("scale_rows", x.dtype, rows=rows, n=n, factor=factor, x=x, out=out)
     return out
 
 
@@ -340,7 +329,8 @@ def small_eigh(factors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
         )
         for f, (values, vectors) in zip(factors, results, strict=True)
     ]
-    if jobs and not _core.gp.eigh_float64(jobs, get_num_threads()):
+    # No two entries differ by more than twice the largest one: not checked here.
+    if jobs and not _core.gp.eigh_float64(jobs, 2.0, get_num_threads()):
         raise ArithmeticError("the eigenvalue iteration did not converge")
     return results
 

@@ -1,26 +1,24 @@
-"""`torch.ops.fourfold.gp_*`, their gradients, and the short way around the dispatcher for plain eager tensors.
+"""The differentiable operators, and the short way around the dispatcher for plain eager tensors.
 
-All operators work on flat batches: factors (batch or 1, n_k, n_k), noise (batch,) or None, data (batch, count, N).
+They work on flat batches: factors (batch or 1, n_k, n_k), noise (batch,) or None, data (batch, count, N).
 Gradients are of first order; a second backward raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fourfold.gp import _algebra
-from fourfold.gp._algebra import Decomposition, pack, unpack
+from fourfold.gp._decomposition import split
+from fourfold.gp._packed import INV_QUAD_LOGDET, SOLVE, Operation
+from fourfold.gp._registered import plain, refuse_vmap
 
-__all__ = ["inv_quad_logdet", "solve"]
-
-_NO_VMAP = "torch.func.vmap: gp.Kronecker takes batches itself; give the factors, the noise and y leading dimensions instead"
+__all__ = ["inv_quad_logdet", "is_direct", "solve"]
 
 Flags = Sequence[bool]
-Sizes = Sequence[int]
 
 
 def is_direct(tensors: Sequence[Tensor]) -> bool:
@@ -46,351 +44,114 @@ def inv_quad_logdet(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags
 ) -> tuple[Tensor, Tensor]:
     """``y'(K + s)^-1 y`` (batch, count) and ``logdet (K + s)`` (batch,), differentiable."""
-    tensors = [*factors, y] + ([] if noise is None else [noise])
-    if _transformed():
-        outputs = _APPLY_BOTH(tuple(toeplitz), noise, y, *factors)
-        return outputs[0], outputs[1]
-    if not is_direct(tensors):
-        quad, logdet, _, _, _ = torch.ops.fourfold.gp_inv_quad_logdet(
-            list(factors), noise, y, list(toeplitz)
-        )
-        return quad, logdet
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        outputs = _APPLY_BOTH(tuple(toeplitz), noise, y, *factors)
-        return outputs[0], outputs[1]
-    plain_factors, plain_noise, plain_y = _plain(factors, noise, y)
-    quad, logdet, _, _ = _algebra.inv_quad_logdet(plain_factors, plain_noise, plain_y, toeplitz)
+    quad, logdet = _dispatch(_InvQuadLogdet, factors, noise, y, toeplitz)[:2]
     return quad, logdet
 
 
 def solve(factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags) -> Tensor:
     """``(K + s)^-1 y`` (batch, count, N), differentiable."""
+    solution: Tensor = _dispatch(_Solve, factors, noise, y, toeplitz)[0]
+    return solution
+
+
+def _dispatch(
+    function: Any,
+    factors: Sequence[Tensor],
+    noise: Tensor | None,
+    y: Tensor,
+    toeplitz: Flags,
+) -> Any:
     tensors = [*factors, y] + ([] if noise is None else [noise])
-    if _transformed():
-        transformed: Tensor = _APPLY_SOLVE(tuple(toeplitz), noise, y, *factors)[0]
-        return transformed
-    if not is_direct(tensors):
-        solution: Tensor = torch.ops.fourfold.gp_solve(list(factors), noise, y, list(toeplitz))[0]
-        return solution
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        first: Tensor = _APPLY_SOLVE(tuple(toeplitz), noise, y, *factors)[0]
-        return first
-    plain_factors, plain_noise, plain_y = _plain(factors, noise, y)
-    return _algebra.solve(plain_factors, plain_noise, plain_y, toeplitz)[0]
+    transformed = _transformed()
+    if not transformed:
+        if not is_direct(tensors):
+            operator = getattr(torch.ops.fourfold, f"gp_{function.operation.name}")
+            return operator(list(factors), noise, y, list(toeplitz))
+        if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+            return function.operation.forward(*plain(factors, noise, y), toeplitz)
+    apply = function.apply if transformed else function.short
+    return apply(tuple(toeplitz), noise, y, *factors)
 
 
-def _plain(
-    factors: Sequence[Tensor], noise: Tensor | None, y: Tensor
-) -> tuple[list[Tensor], Tensor | None, Tensor]:
-    """Contiguous, with what `z.conj().imag` and the like leave to be done done."""
-    return (
-        [f.detach().resolve_neg().contiguous() for f in factors],
-        None if noise is None else noise.detach().resolve_neg().contiguous(),
-        y.detach().resolve_neg().contiguous(),
-    )
+class _Function(torch.autograd.Function):
+    """What the short ways share: after their results they give what the gradient needs, and keep it."""
 
-
-# --- the short way ---------------------------------------------------------------------------------------------------
-
-
-class _InvQuadLogdet(torch.autograd.Function):
-    @staticmethod
-    def forward(toeplitz: Flags, noise: Tensor | None, y: Tensor, *factors: Tensor) -> Any:
-        plain_factors, plain_noise, plain_y = _plain(factors, noise, y)
-        quad, logdet, dec, x = _algebra.inv_quad_logdet(
-            plain_factors, plain_noise, plain_y, toeplitz
-        )
-        return (quad, logdet, x, *dec.matrices, *dec.values)
+    operation: Operation
+    short: Callable[..., Any]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.mark_non_differentiable(*output[2:])
-        ctx.save_for_backward(inputs[1], *output[2:])
-        ctx.count = len(inputs) - 3
-
-    @staticmethod
-    def backward(ctx: Any, grad_quad: Tensor, grad_logdet: Tensor, *_: Any) -> Any:
-        _refuse_second_order()
-        noise, x, *rest = ctx.saved_tensors
-        dec = Decomposition(rest[ctx.count :], rest[: ctx.count])
-        if _transformed():
-            packed, grad_noise, grad_y = torch.ops.fourfold.gp_inv_quad_logdet_backward(
-                grad_quad, grad_logdet, *_packed(dec, x), noise, x, *_shapes(dec)
-            )
-            return (None, None if noise is None else grad_noise, grad_y, *_split(dec, packed))
-        gradients, grad_noise, grad_y = _algebra.inv_quad_logdet_backward(
-            grad_quad,
-            grad_logdet,
-            dec,
-            None if noise is None else noise.detach().resolve_neg().contiguous(),
-            x,
-            ctx.needs_input_grad[3:],
-            ctx.needs_input_grad[2],
-        )
-        return (None, grad_noise, grad_y, *gradients)
+        factors = inputs[3:]
+        ctx.sizes = [f.shape[-1] for f in factors]
+        ctx.items = [f.shape[0] for f in factors]
+        basis, values, x = output[-3:]
+        ctx.mark_non_differentiable(basis, values, x)
+        # Else torch would fill gradients of the size of x with zeros, on threads that then spin beside ours.
+        ctx.set_materialize_grads(False)
+        ctx.shapes = [r.shape for r in output[:-3]]
+        ctx.save_for_backward(basis, values, inputs[1], x)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-        raise NotImplementedError(_NO_VMAP)
+        return refuse_vmap(info, in_dims, *args)
 
 
-class _Solve(torch.autograd.Function):
+class _InvQuadLogdet(_Function):
+    operation = INV_QUAD_LOGDET
+
     @staticmethod
     def forward(toeplitz: Flags, noise: Tensor | None, y: Tensor, *factors: Tensor) -> Any:
-        plain_factors, plain_noise, plain_y = _plain(factors, noise, y)
-        solution, dec, x = _algebra.solve(plain_factors, plain_noise, plain_y, toeplitz)
-        return (solution, x, *dec.matrices, *dec.values)
+        return INV_QUAD_LOGDET.forward(*plain(factors, noise, y), toeplitz)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(inputs[1], *output[1:])
-        ctx.count = len(inputs) - 3
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        return _gradients(ctx, INV_QUAD_LOGDET, grads)
+
+
+class _Solve(_Function):
+    operation = SOLVE
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Any) -> Any:
-        _refuse_second_order()
-        noise, x, *rest = ctx.saved_tensors
-        dec = Decomposition(rest[ctx.count :], rest[: ctx.count])
-        if _transformed():
-            packed, grad_noise, grad_y = torch.ops.fourfold.gp_solve_backward(
-                grad, *_packed(dec, x), noise, x, *_shapes(dec)
-            )
-            return (None, None if noise is None else grad_noise, grad_y, *_split(dec, packed))
-        gradients, grad_noise, grad_y = _algebra.solve_backward(
-            grad,
-            dec,
-            None if noise is None else noise.detach().resolve_neg().contiguous(),
-            x,
-            ctx.needs_input_grad[3:],
-        )
-        return (None, grad_noise, grad_y, *gradients)
+    def forward(toeplitz: Flags, noise: Tensor | None, y: Tensor, *factors: Tensor) -> Any:
+        return SOLVE.forward(*plain(factors, noise, y), toeplitz)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-        raise NotImplementedError(_NO_VMAP)
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        return _gradients(ctx, SOLVE, grads)
 
 
-# torch does not type it.
-_APPLY_BOTH: Any = _InvQuadLogdet.apply
-_APPLY_SOLVE: Any = _Solve.apply
+# Without functorch at work `apply` only binds default arguments, by a signature that it looks up anew each time.
+_InvQuadLogdet.short = super(torch.autograd.Function, _InvQuadLogdet).apply
+_Solve.short = super(torch.autograd.Function, _Solve).apply
 
 
-def _packed(dec: Decomposition, like: Tensor) -> tuple[Tensor, Tensor]:
-    return pack(dec.matrices, like), pack(dec.values, like)
-
-
-def _shapes(dec: Decomposition) -> tuple[list[int], list[int]]:
-    """Sizes, and items of the batch, of every factor."""
-    return dec.sizes, [m.shape[0] for m in dec.matrices]
-
-
-def _split(dec: Decomposition, packed: Tensor) -> list[Tensor]:
-    return _split_by(packed, *_shapes(dec))
-
-
-def _split_by(packed: Tensor, sizes: Sizes, items: Sizes) -> list[Tensor]:
-    parts = torch.split(packed, [i * n * n for i, n in zip(items, sizes, strict=True)])
-    return [p.view(i, n, n) for p, i, n in zip(parts, items, sizes, strict=True)]
-
-
-def _refuse_second_order() -> None:
+def _gradients(
+    ctx: Any, operation: Operation, grads: Sequence[Tensor | None]
+) -> tuple[Tensor | None, ...]:
     # Grad mode is on in a backward only under create_graph=True. Without this, the second derivative would
     # silently be zero.
     if torch.is_grad_enabled() and not _transformed():
         raise NotImplementedError(
             "gp.Kronecker has first derivatives only: no create_graph=True through its solves and log-determinants"
         )
-
-
-# --- operators -------------------------------------------------------------------------------------------------------
-
-
-@torch.library.custom_op(
-    "fourfold::gp_inv_quad_logdet",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor[] factors, Tensor? noise, Tensor y, bool[] toeplitz)"
-    " -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
-)
-def _inv_quad_logdet_op(
-    factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """quad, logdet; matrices and eigenvalues of the decomposition, packed; reduced data."""
-    plain = _plain(factors, noise, y)
-    quad, logdet, dec, x = _algebra.inv_quad_logdet(*plain, toeplitz)
-    return quad, logdet, pack(dec.matrices, y), pack(dec.values, y), x
-
-
-@torch.library.custom_op(
-    "fourfold::gp_inv_quad_logdet_backward",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor grad_quad, Tensor grad_logdet, Tensor basis, Tensor values, Tensor? noise, Tensor x,"
-    " int[] sizes, int[] items) -> (Tensor, Tensor, Tensor)",
-)
-def _inv_quad_logdet_backward_op(
-    grad_quad: Tensor,
-    grad_logdet: Tensor,
-    basis: Tensor,
-    values: Tensor,
-    noise: Tensor | None,
-    x: Tensor,
-    sizes: Sizes,
-    items: Sizes,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the factors, packed, of the noise and of y."""
-    dec = unpack(basis, values, x.shape[0], sizes, items)
-    gradients, grad_noise, grad_y = _algebra.inv_quad_logdet_backward(
-        grad_quad, grad_logdet, dec, noise, x, [True] * len(sizes), True
+    basis, values, noise, x = ctx.saved_tensors
+    given = zip(grads[: operation.results], ctx.shapes, strict=True)
+    whole = [x.new_zeros(shape) if grad is None else grad for grad, shape in given]
+    if _transformed():
+        operator = getattr(torch.ops.fourfold, f"gp_{operation.name}_backward")
+        flat, grad_noise, grad_y = operator(*whole, basis, values, noise, x, ctx.sizes, ctx.items)
+        factors = split(flat, ctx.sizes, ctx.items)
+        return (None, None if noise is None else grad_noise, grad_y, *factors)
+    wants = ctx.needs_input_grad
+    gradients, grad_noise, grad_y = operation.backward(
+        whole,
+        basis,
+        values,
+        None if noise is None else noise.detach().resolve_neg().contiguous(),
+        x,
+        ctx.sizes,
+        ctx.items,
+        wants[3:],
+        wants[2],
     )
-    return _packed_gradients(gradients, grad_noise, grad_y, x)
-
-
-@torch.library.custom_op(
-    "fourfold::gp_solve",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor[] factors, Tensor? noise, Tensor y, bool[] toeplitz)"
-    " -> (Tensor, Tensor, Tensor, Tensor)",
-)
-def _solve_op(
-    factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The solution; matrices and eigenvalues of the decomposition, packed; reduced data."""
-    plain = _plain(factors, noise, y)
-    solution, dec, x = _algebra.solve(*plain, toeplitz)
-    return solution, pack(dec.matrices, y), pack(dec.values, y), x
-
-
-@torch.library.custom_op(
-    "fourfold::gp_solve_backward",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor grad, Tensor basis, Tensor values, Tensor? noise, Tensor x, int[] sizes, int[] items)"
-    " -> (Tensor, Tensor, Tensor)",
-)
-def _solve_backward_op(
-    grad: Tensor,
-    basis: Tensor,
-    values: Tensor,
-    noise: Tensor | None,
-    x: Tensor,
-    sizes: Sizes,
-    items: Sizes,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the factors, packed, of the noise and of y."""
-    dec = unpack(basis, values, x.shape[0], sizes, items)
-    gradients, grad_noise, grad_y = _algebra.solve_backward(
-        grad, dec, noise, x, [True] * len(sizes)
-    )
-    return _packed_gradients(gradients, grad_noise, grad_y, x)
-
-
-def _packed_gradients(
-    gradients: Sequence[Tensor | None], noise: Tensor | None, y: Tensor | None, like: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    assert y is not None
-    packed = pack([g for g in gradients if g is not None], like)
-    return packed, like.new_empty(0) if noise is None else noise, y
-
-
-def _decomposition_fake(
-    factors: Sequence[Tensor], noise: Tensor | None, y: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    basis = y.new_empty(sum(f.numel() for f in factors))
-    per_item = 0 if noise is None else sum(f.shape[-1] for f in factors)
-    values = y.new_empty(y.shape[0] * per_item)
-    return basis, values, torch.empty_like(y, memory_format=torch.contiguous_format)
-
-
-@_inv_quad_logdet_op.register_fake
-def _(factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags) -> Any:
-    return (
-        y.new_empty(y.shape[:2]),
-        y.new_empty(y.shape[:1]),
-        *_decomposition_fake(factors, noise, y),
-    )
-
-
-@_solve_op.register_fake
-def _(factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags) -> Any:
-    solution = torch.empty_like(y, memory_format=torch.contiguous_format)
-    return solution, *_decomposition_fake(factors, noise, y)
-
-
-@_inv_quad_logdet_backward_op.register_fake
-def _(
-    grad_quad: Tensor,
-    grad_logdet: Tensor,
-    basis: Tensor,
-    values: Tensor,
-    noise: Tensor | None,
-    x: Tensor,
-    sizes: Sizes,
-    items: Sizes,
-) -> Any:
-    return _gradient_fake(basis, noise, x)
-
-
-@_solve_backward_op.register_fake
-def _(
-    grad: Tensor,
-    basis: Tensor,
-    values: Tensor,
-    noise: Tensor | None,
-    x: Tensor,
-    sizes: Sizes,
-    items: Sizes,
-) -> Any:
-    return _gradient_fake(basis, noise, x)
-
-
-def _gradient_fake(basis: Tensor, noise: Tensor | None, x: Tensor) -> Any:
-    grad_noise = x.new_empty(0 if noise is None else x.shape[0])
-    return torch.empty_like(basis), grad_noise, torch.empty_like(x)
-
-
-def _setup(ctx: Any, inputs: Any, output: Any) -> None:
-    factors, noise, _, _ = inputs
-    ctx.sizes = [f.shape[-1] for f in factors]
-    ctx.items = [f.shape[0] for f in factors]
-    ctx.save_for_backward(noise, *output[-3:])
-
-
-def _inv_quad_logdet_autograd(ctx: Any, grad_quad: Tensor, grad_logdet: Tensor, *_: Any) -> Any:
-    noise, basis, values, x = ctx.saved_tensors
-    packed, grad_noise, grad_y = torch.ops.fourfold.gp_inv_quad_logdet_backward(
-        grad_quad, grad_logdet, basis, values, noise, x, ctx.sizes, ctx.items
-    )
-    return (
-        _split_by(packed, ctx.sizes, ctx.items),
-        None if noise is None else grad_noise,
-        grad_y,
-        None,
-    )
-
-
-def _solve_autograd(ctx: Any, grad: Tensor, *_: Any) -> Any:
-    noise, basis, values, x = ctx.saved_tensors
-    packed, grad_noise, grad_y = torch.ops.fourfold.gp_solve_backward(
-        grad, basis, values, noise, x, ctx.sizes, ctx.items
-    )
-    return (
-        _split_by(packed, ctx.sizes, ctx.items),
-        None if noise is None else grad_noise,
-        grad_y,
-        None,
-    )
-
-
-_inv_quad_logdet_op.register_autograd(_inv_quad_logdet_autograd, setup_context=_setup)
-_solve_op.register_autograd(_solve_autograd, setup_context=_setup)
-
-
-def _refuse_vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-    raise NotImplementedError(_NO_VMAP)
-
-
-for _op in (_inv_quad_logdet_op, _inv_quad_logdet_backward_op, _solve_op, _solve_backward_op):
-    _op.register_vmap(_refuse_vmap)
+    return (None, grad_noise, grad_y, *gradients)

@@ -9,7 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fourfold.gp import _algebra, _operators
+from fourfold.gp import _operators
+from fourfold.gp._decomposition import decompose
+from fourfold.gp._noise import noise_scalar
+from fourfold.gp._products import FFT_SIZE
+from fourfold.gp._system import System
 from fourfold.gp._tensors import like
 
 if TYPE_CHECKING:
@@ -34,8 +38,6 @@ def normal(shape: tuple[int, ...], rng: Any, dtype: torch.dtype) -> Tensor:
 
 def draw(kronecker: Kronecker, count: Any, rng: Any, noise: Any) -> Any:
     """See `Kronecker.sample`."""
-    from fourfold.gp.kronecker import noise_scalar
-
     if not isinstance(count, (int, np.integer)) or count < 1:
         raise ValueError(f"count: expected an integer >= 1, got {count!r}")
     kronecker._require_square("sample()")
@@ -70,9 +72,7 @@ def draw(kronecker: Kronecker, count: Any, rng: Any, noise: Any) -> Any:
     if noise is not None:
         z = normal(shape, rng, kronecker.dtype)
         if isinstance(noise, (list, tuple)):
-            from fourfold.gp.kronecker import _System
-
-            x = x + z / _System(kronecker, noise, ())._scale()
+            x = x + z / System(kronecker, noise, ()).scale()
         else:
             x = x + z * noise_scalar(noise, kronecker.dtype).sqrt().unsqueeze(-1)
     return like(x, kronecker._numpy)
@@ -84,10 +84,8 @@ def _circulant_root(kronecker: Kronecker, k: int) -> Tensor | None:
     None if the factor is short, dense, batched or wants a gradient, or if that circulant is not positive
     semidefinite (Dietrich and Newsam, SIAM J. Sci. Comput. 18, 1997): then by Cholesky.
     """
-    from fourfold.gp.kronecker import _FFT_SIZE
-
     column = kronecker._columns[k]
-    if column is None or column.ndim > 1 or column.shape[0] < _FFT_SIZE or column.requires_grad:
+    if column is None or column.ndim > 1 or column.shape[0] < FFT_SIZE or column.requires_grad:
         return None
     n = column.shape[0]
     wrapped = torch.cat([column, column[1 : n - 1].flip(0)])
@@ -98,7 +96,7 @@ def _circulant_root(kronecker: Kronecker, k: int) -> Tensor | None:
 def _lower_of(kronecker: Kronecker, k: int) -> Tensor:
     dense = kronecker._dense(k).detach().resolve_neg()
     flat = dense.reshape(-1, *dense.shape[-2:]).contiguous()
-    lower = _algebra.decompose([flat], [False], noise=False).matrices[0]
+    lower = decompose([flat], [False], noise=False).matrices[0]
     return lower.reshape(dense.shape)
 
 

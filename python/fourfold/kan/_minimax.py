@@ -2,10 +2,11 @@
 
 On a fixed set of points the problem is quasi-convex as long as Q stays positive: an error E can be reached if and only
 if ``|f Q - P| <= E Q`` has a solution, which is linear in the coefficients, whatever sign constraints they have.
-Bisection with that gives the start. Then the differential correction algorithm (Cheney and Loeb 1961; Barrodale,
-Powell and Roberts 1972) minimises ``max (|f Q - P| - E Q)/Q_before``; its unknowns are corrections in units of E, so
-that errors far below the solver's tolerance are reached. Points are exchanged as in Remez' algorithm: every local
-maximum of the error on a fine grid joins the set, until none is above the error on the set.
+Bisection with that gives a start; AAA gives another one, where its denominator has the form that is asked for. Then the
+differential correction algorithm (Cheney and Loeb 1961; Barrodale, Powell and Roberts 1972) minimises
+``max (|f Q - P| - E Q)/Q_before``; its unknowns are corrections in units of E, so that errors far below the solver's
+tolerance are reached. Points are exchanged as in Remez' algorithm: every local maximum of the error on a fine grid joins
+the set, until none is above the error on the set. The better result of the two starts is taken.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.polynomial import polynomial
 from scipy.optimize import linprog
+
+from fourfold.kan._aaa import aaa_denominators
 
 __all__ = ["Approximation", "minimax", "points"]
 
@@ -23,6 +27,8 @@ Array = npt.NDArray[np.float64]
 _FINE = 8001
 _START = 201
 _ROUNDS = 60
+_EVERY = 16  # of the fine points are enough for AAA
+_SMALLEST = 1e-12  # relative error below which the solver finds nothing, and takes long about it
 _TIGHT = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
 # Variant N: Q is kept above this, on an interval so many times as long.
 _LOWEST_Q, _WIDER = 0.05, 4.0
@@ -53,26 +59,30 @@ def minimax(
 ) -> Approximation:
     """Approximate the values f at the points x. With an asymptote, F(x)/x tends to it at infinity."""
     problem = _Problem(x, f, m, n, variant, asymptote)
-    coefficients = problem.start()
+    found = [_corrected(problem, start) for start in problem.starts()]
+    return problem.unscaled(min(found, key=problem.error))
+
+
+def _corrected(problem: _Problem, coefficients: Array) -> Array:
+    """Go on until no correction makes the error on the fine grid smaller."""
     error = problem.error(coefficients)
-    active = problem.spread
+    active = np.union1d(problem.spread, problem.peaks(coefficients))
     for _ in range(_ROUNDS):
-        if error < 1e-15 * max(1.0, float(np.abs(f).max())):
+        if error <= _SMALLEST * float(np.abs(problem.f).max()):
             break
-        residual = np.abs(problem.residual(coefficients))
-        peaks = (residual >= np.r_[0, residual[:-1]]) & (residual >= np.r_[residual[1:], 0])
-        active = np.union1d(active, np.flatnonzero(peaks))
         better = problem.corrected(coefficients, error, active)
         if better is None:
             break
         reached = problem.error(better)
-        if reached >= error:
+        known, active = len(active), np.union1d(active, problem.peaks(better))
+        if reached < error:
+            settled = reached > error * (1 - 1e-9)
+            coefficients, error = better, reached
+            if settled:
+                break
+        elif len(active) == known:
             break
-        settled = reached > error * (1 - 1e-9)
-        coefficients, error = better, reached
-        if settled:
-            break
-    return problem.unscaled(coefficients)
+    return coefficients
 
 
 class _Problem:
@@ -86,9 +96,9 @@ class _Problem:
         self.spread = np.unique(np.linspace(0, len(x) - 1, _START).astype(np.int64))
         self.exponents = np.arange(0 if variant == "C" else 1, n + 1)
         self.constant = 0.1 if variant == "C" else 1.0
-        scaled = x / self.scale
-        self.p = scaled[:, None] ** np.arange(m + 1)
-        self.q = self._powers(scaled)
+        self.x = x / self.scale
+        self.p = self.x[:, None] ** np.arange(m + 1)
+        self.q = self._powers(self.x)
         # What keeps Q positive, as rows @ c >= lowest.
         self.rows = np.zeros((0, len(self.exponents)))
         self.lowest = 0.0
@@ -110,6 +120,11 @@ class _Problem:
     def residual(self, coefficients: Array) -> Array:
         return self.f - self.p @ coefficients[: self.m + 1] / self._denominator(coefficients)
 
+    def peaks(self, coefficients: Array) -> npt.NDArray[np.int64]:
+        """Where the error has its local maxima on the fine grid."""
+        size = np.abs(self.residual(coefficients))
+        return np.flatnonzero((size >= np.r_[0, size[:-1]]) & (size >= np.r_[size[1:], 0]))
+
     def error(self, coefficients: Array) -> float:
         return float(np.abs(self.residual(coefficients)).max())
 
@@ -119,7 +134,32 @@ class _Problem:
             a / self.scale ** np.arange(self.m + 1), c / self.scale**self.exponents
         )
 
-    def start(self) -> Array:
+    def starts(self) -> list[Array]:
+        """What the corrections may begin with."""
+        first = [self._by_bisection()]
+        if self.variant == "A" or self.slope is not None:
+            return first  # AAA knows neither |x| nor conditions
+        others = self._by_aaa()
+        return first if not others else [*first, min(others, key=self.error)]
+
+    def _by_aaa(self) -> list[Array]:
+        """AAA's denominators that are some of this variant, with the numerators that fit best."""
+        found = []
+        n = int(self.exponents.max(initial=0))
+        for q in aaa_denominators(self.x[::_EVERY], self.f[::_EVERY], n):
+            if q[0] <= 0:  # 0 is not among the points
+                continue
+            # Any multiple will do: one whose constant is 1, or whose smallest value is the constant.
+            smallest = polynomial.polyval(self.x, q).min()
+            q *= self.constant / smallest if self.variant == "C" else 1 / q[0]
+            q[0] -= self.constant
+            c = np.r_[q, np.zeros(n + 1 - len(q))][self.exponents]
+            if np.all(self.rows @ c >= self.lowest) and not (self.variant == "N" and c[-1] < 0):
+                below = (self.constant + self.q @ c)[:, None]
+                found.append(np.r_[np.linalg.lstsq(self.p / below, self.f, rcond=None)[0], c])
+        return found
+
+    def _by_bisection(self) -> Array:
         """Within a factor of 1.5 of the best on the coarse points, by bisection."""
         low, high = 0.0, float(np.abs(self.f).max())
         best = np.zeros(self.m + 1 + len(self.exponents))  # F = 0

@@ -39,11 +39,10 @@ def adapted_knots(x: Tensor, grid_size: int, degree: int, uniform: float, margin
         raise ValueError(f"x: feature {bad} has one value only, or one that is not finite")
     share = torch.linspace(0, 1, grid_size + 1, dtype=torch.float64)
     quantiles = torch.quantile(sample, share, dim=0)
-    even = low + share[:, None] * width
-    inner = uniform * even + (1 - uniform) * quantiles
-    inner[0] -= margin * width
-    inner[-1] += margin * width
-    return _extended(inner, degree)
+    quantiles[0] -= margin * width
+    quantiles[-1] += margin * width
+    even = quantiles[0] + share[:, None] * (1 + 2 * margin) * width
+    return _extended(uniform * even + (1 - uniform) * quantiles, degree)
 
 
 def fit_weights(old: BSpline, weight: Tensor, new: BSpline, x: Tensor | None) -> Tensor:

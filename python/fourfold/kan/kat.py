@@ -9,6 +9,14 @@ import torch
 from torch import nn
 from torch.nn import functional as f
 
+from fourfold.kan._kat_weights import (
+    check_same,
+    load,
+    rational_sizes_of,
+    sizes_of,
+    take_epsilons,
+    tensors_of,
+)
 from fourfold.kan.functional import Variant
 from fourfold.kan.grkan import GRKANMLP, Init
 
@@ -215,9 +223,9 @@ class KAT(nn.Module):
         ValueError
             Names are missing, or left over.
         """
-        tensors = _tensors_of(state)
-        model = cls(**_sizes_of(tensors), num_heads=num_heads, **_rational_sizes_of(tensors))
-        _load(model, tensors)
+        tensors = tensors_of(state)
+        model = cls(**sizes_of(tensors), num_heads=num_heads, **rational_sizes_of(tensors))
+        load(model, tensors)
         return model
 
     @classmethod
@@ -245,81 +253,40 @@ class KAT(nn.Module):
         Returns
         -------
         KAT
-            With copies of the weights, in the mode (training or not) of `vit`.
+            With copies of the weights, in the mode (training or not) of `vit`. Dropout and stochastic
+            depth are not taken over.
 
         Raises
         ------
         ValueError
-            `vit` has parameters that a KAT has not, or lacks some.
+            `vit` has parameters that a KAT has not, or lacks some; or it computes something else with
+            them, which one forward pass of both shows.
         """
-        tensors = _tensors_of(vit.state_dict())
-        sizes = _sizes_of(tensors)
-        heads = int(vit.blocks[0].attn.num_heads)  # type: ignore[union-attr,index]
+        tensors = tensors_of(vit.state_dict())
+        sizes = sizes_of(tensors)
+        blocks: Any = getattr(vit, "blocks", None)
         model = cls(
             **sizes,
-            num_heads=heads,
+            num_heads=int(blocks[0].attn.num_heads),
             groups=groups,
             degree=degree,
             variant=variant,
             init=("identity", "gelu"),
         )
-        for block, theirs in zip(model.blocks, vit.blocks, strict=True):  # type: ignore[arg-type]
+        rationals = []
+        for block, theirs in zip(model.blocks, blocks, strict=True):
             act = theirs.mlp.act
             if not isinstance(act, nn.GELU):
                 raise ValueError(f"vit: expected GELU in its blocks, got {type(act).__name__}")
-            if keep_activations:
-                mlp = cast(GRKANMLP, block.mlp)
-                mlp.act1, mlp.act2 = nn.Identity(), nn.GELU(act.approximate)
-        acts = {k: v for k, v in model.state_dict().items() if ".mlp.act" in k}
-        _load(model, {**tensors, **acts})
+            mlp = cast(GRKANMLP, block.mlp)
+            rationals.append((mlp, mlp.act1, mlp.act2))
+            mlp.act1, mlp.act2 = nn.Identity(), nn.GELU(act.approximate)
+        load(model, tensors)
+        take_epsilons(model, vit)
         first = next(vit.parameters())
+        model = model.to(first.device, first.dtype)
+        check_same(model, vit)
+        if not keep_activations:
+            for mlp, act1, act2 in rationals:
+                mlp.act1, mlp.act2 = act1, act2
         return model.to(first.device, first.dtype).train(vit.training)
-
-
-def _tensors_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    for key in ("state_dict_ema", "state_dict", "model"):
-        if isinstance(state.get(key), Mapping):
-            state = state[key]
-    return {name.removeprefix("module."): value for name, value in state.items()}
-
-
-def _sizes_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The arguments of `KAT` that the shapes tell."""
-    needed = ("patch_embed.proj.weight", "pos_embed", "cls_token", "blocks.0.mlp.fc1.weight")
-    missing = [name for name in needed if name not in tensors]
-    if missing:
-        raise ValueError(f"the weights of no vision transformer: {', '.join(missing)} missing")
-    dim, in_chans, patch, _ = tensors["patch_embed.proj.weight"].shape
-    side = round((tensors["pos_embed"].shape[1] - 1) ** 0.5)
-    blocks = {int(name.split(".")[1]) for name in tensors if name.startswith("blocks.")}
-    head = tensors.get("head.weight")
-    return {
-        "img_size": side * patch,
-        "patch_size": patch,
-        "in_chans": in_chans,
-        "num_classes": 0 if head is None else head.shape[0],
-        "embed_dim": dim,
-        "depth": len(blocks),
-        "mlp_ratio": tensors["blocks.0.mlp.fc1.weight"].shape[0] / dim,
-        "qkv_bias": "blocks.0.attn.qkv.bias" in tensors,
-    }
-
-
-def _rational_sizes_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    try:
-        numerator = tensors["blocks.0.mlp.act1.weight_numerator"]
-        denominator = tensors["blocks.0.mlp.act1.weight_denominator"]
-    except KeyError as error:
-        raise ValueError(f"not the weights of a KAT: {error.args[0]} missing") from None
-    return {
-        "groups": denominator.shape[0],
-        "degree": (numerator.shape[1] - 1, denominator.shape[1]),
-    }
-
-
-def _load(model: KAT, tensors: Mapping[str, Tensor]) -> None:
-    missing, left_over = model.load_state_dict(tensors, strict=False)
-    if missing or left_over:
-        raise ValueError(
-            f"the weights do not fit a KAT: missing {missing or 'none'}, left over {left_over or 'none'}"
-        )

@@ -54,6 +54,8 @@ class KANLinear(nn.Module):
     -----
     Weights begin random such that outputs have variance 1 for inputs from N(0, 1): the basis makes
     all of it, or 1 % where there is a residual branch, which makes the rest.
+
+    A state dict of B-splines on another grid loads: the layer takes over its grid.
     """
 
     bias: nn.Parameter | None
@@ -160,7 +162,14 @@ class KANLinear(nn.Module):
         self._replace_spline(spline, knots, x)
 
     @torch.no_grad()
-    def update_grid(self, x: Tensor, *, uniform: float = 1.0, margin: float = 0.01) -> None:
+    def update_grid(
+        self,
+        x: Tensor,
+        *,
+        uniform: float = 1.0,
+        margin: float = 0.01,
+        features: Tensor | None = None,
+    ) -> None:
         """Move the knots of every feature to where its inputs are, and refit the weights.
 
         Parameters
@@ -168,10 +177,13 @@ class KANLinear(nn.Module):
         x : Tensor
             (n, in_features) inputs of the layer, n >= 2.
         uniform : float
-            0: an equal number of inputs in every interval. 1: intervals of equal length between
-            smallest and largest input. In between: the weighted mean of the two.
+            0: an equal number of inputs in every interval. 1: intervals of equal length. In between:
+            the weighted mean of the two.
         margin : float
-            By what fraction of the inputs' range the domain goes beyond them at each end.
+            By what fraction of the inputs' range the domain goes beyond them at each end; intervals
+            of equal length share that out.
+        features : Tensor, optional
+            (in_features,), bool: whose knots to move. All by default.
 
         Raises
         ------
@@ -184,8 +196,19 @@ class KANLinear(nn.Module):
         spline.check(x)
         if x.dim() != 2 or x.shape[0] < 2:
             raise ValueError(f"x: expected (n >= 2, {self.in_features}), got {tuple(x.shape)}")
-        knots = adapted_knots(x, spline.grid_size, spline.degree, uniform, margin)
-        self._replace_spline(spline, knots.to(spline.knots.dtype), x)
+        if features is None:
+            features = torch.ones(self.in_features, dtype=torch.bool, device=x.device)
+        elif features.dtype != torch.bool or features.shape != (self.in_features,):
+            raise ValueError(
+                f"features: expected ({self.in_features},) of torch.bool, "
+                f"got {tuple(features.shape)} of {features.dtype}"
+            )
+        knots = spline.knots.repeat(1, self.in_features // spline.knots.shape[1])
+        moved = adapted_knots(x[:, features], spline.grid_size, spline.degree, uniform, margin)
+        knots[:, features] = moved.to(knots)
+        weight = self.weight.clone()
+        self._replace_spline(spline, knots, x)
+        self.weight[:, ~features] = weight[:, ~features]
 
     def _replace_spline(self, old: BSpline, knots: Tensor, x: Tensor | None) -> None:
         new = BSpline(
@@ -197,6 +220,23 @@ class KANLinear(nn.Module):
             self.weight.copy_(weight)
         else:
             self.weight = nn.Parameter(weight, requires_grad=self.weight.requires_grad)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # Splines on another grid come with their knots: make room, before the basis loads them.
+        knots = state_dict.get(f"{prefix}basis.knots")
+        old = self.basis
+        if isinstance(old, BSpline) and knots is not None and knots.shape != old.knots.shape:
+            room = knots.dim() == 2 and knots.shape[0] >= 2 * old.degree + 2
+            if room and knots.shape[1] in (1, self.in_features):
+                self.basis = BSpline(
+                    self.in_features,
+                    degree=old.degree,
+                    knots=knots.to(old.knots),
+                    implementation=old.implementation,
+                )
+                shape = (self.basis.functions, *self.weight.shape[1:])
+                self.weight = nn.Parameter(self.weight.new_empty(shape), self.weight.requires_grad)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _spline(self, what: str) -> BSpline:
         if not isinstance(self.basis, BSpline):

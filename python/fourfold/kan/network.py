@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from fourfold.errors import TrainingError
+from fourfold.kan._formula import formulas
+from fourfold.kan._training import check_points, train
 from fourfold.kan.bases._basis import check_positive
 from fourfold.kan.linear import KANLinear
 from fourfold.kan.symbolic import SymbolicEdge, SymbolicFit, fit_function, suggest
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KAN"]
 
-_ITERATIONS = 20  # of LBFGS in a step, as torch counts them
-_MEMORY = 100  # gradients it remembers: more than networks of this kind have directions that matter
+
+_NOTHING = SymbolicFit("0", 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
 class KAN(nn.Module):
@@ -40,6 +41,11 @@ class KAN(nn.Module):
     layers : ModuleList of KANLinear
     fixed : ModuleDict
         `SymbolicEdge` of the edges that `fix_symbolic` has fixed, by ``"layer_input_output"``.
+
+    Notes
+    -----
+    ``mask_0``, ``mask_1``, ... (inputs, outputs) are 1 where an edge has the function of its layer, and
+    0 where it has been fixed or removed. Removed edges stay in the arrays: `widths` does not change.
     """
 
     def __init__(self, widths: Sequence[int], basis: str = "bspline", **options: Any) -> None:
@@ -56,6 +62,8 @@ class KAN(nn.Module):
         for index, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
             self.layers.append(KANLinear(inputs, outputs, basis, **options))
             self.register_buffer(f"mask_{index}", torch.ones(inputs, outputs))
+        # Whether no edge of a layer is masked: known without looking into tensors, for compilers.
+        self._whole = [True] * len(self.layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., widths[-1]) of ``x`` (..., widths[0])."""
@@ -76,23 +84,26 @@ class KAN(nn.Module):
         Fixed ones included. See `KANLinear.edges`.
         """
         values = self._checked(layer).edges(x) * self._mask(layer)
-        for i, o, edge in self._fixed_of(layer):
+        fixed = self._fixed_of(layer)
+        if fixed:
             values = values.clone()
-            values[..., i, o] = edge(x[..., i])
+            for i, o, edge in fixed:
+                values[..., i, o] = edge(x[..., i])
         return values
 
     def _layer(self, index: int, x: Tensor) -> Tensor:
         layer = self._checked(index)
-        fixed = self._fixed_of(index)
-        if not fixed:
+        if self._whole[index]:
             result: Tensor = layer(x)
             return result
-        y = layer(x, self._mask(index))
-        columns = [torch.zeros_like(y[..., 0]) for _ in range(layer.out_features)]
-        for i, o, edge in fixed:
-            columns[o] = columns[o] + edge(x[..., i])
-        total: Tensor = y + torch.stack(columns, dim=-1)
-        return total
+        y: Tensor = layer(x, self._mask(index))
+        fixed = self._fixed_of(index)
+        if fixed:
+            columns = [torch.zeros_like(y[..., 0]) for _ in range(layer.out_features)]
+            for i, o, edge in fixed:
+                columns[o] = columns[o] + edge(x[..., i])
+            y = y + torch.stack(columns, dim=-1)
+        return y
 
     def _mask(self, layer: int) -> Tensor:
         mask: Tensor = getattr(self, f"mask_{layer}")
@@ -107,9 +118,12 @@ class KAN(nn.Module):
         return found
 
     def fixed_name(self, layer: int, i: int, o: int) -> str | None:
-        """The name of the function that an edge is fixed to; None if it is not."""
+        """The name of the function that an edge is fixed to, "0" if it is removed; else None."""
+        self._checked(layer, i, o)
         key = f"{layer}_{i}_{o}"
-        return cast(SymbolicEdge, self.fixed[key]).name if key in self.fixed else None
+        if key in self.fixed:
+            return cast(SymbolicEdge, self.fixed[key]).name
+        return None if bool(self._mask(layer)[i, o]) else "0"
 
     # Training.
 
@@ -150,82 +164,39 @@ class KAN(nn.Module):
         TrainingError
             If the loss is no longer finite.
         """
-        check_positive("steps", steps)
-        check_positive("grid_updates", grid_updates, 0)
-        if sparsity < 0:
-            raise ValueError(f"sparsity: expected at least 0, got {sparsity}")
-        if y.shape != (*x.shape[:-1], self.widths[-1]):
-            raise ValueError(
-                f"y: expected shape {(*x.shape[:-1], self.widths[-1])}, got {tuple(y.shape)}"
-            )
-        optimiser = self._optimiser()
-        losses: list[float] = []
-        for step in range(steps):
-            if step % 5 == 0 and step // 5 < grid_updates:
-                self.update_grid(x)
-                optimiser = self._optimiser()  # what it remembers is of other parameters
-
-            def closure() -> Tensor:
-                optimiser.zero_grad()  # noqa: B023 (called within this step)
-                loss: Tensor = (self(x) - y).square().mean()
-                if sparsity > 0:
-                    loss = loss + sparsity * self._penalty(x)
-                loss.backward()  # type: ignore[no-untyped-call]
-                return loss
-
-            optimiser.step(closure)  # type: ignore[no-untyped-call]
-            with torch.enable_grad():
-                loss = float(closure().detach())
-            if not loss < float("inf"):
-                raise TrainingError(
-                    f"the loss is {loss} after step {step + 1}; more data, a coarser grid or a "
-                    "smaller range of the inputs may help"
-                )
-            losses.append(loss)
-            if progress is not None:
-                progress(step, loss)
-            if step // 5 >= grid_updates and len(losses) > 1 and losses[-2] == loss:
-                break
-        return losses
-
-    def _optimiser(self) -> torch.optim.LBFGS:
-        return torch.optim.LBFGS(
-            [p for p in self.parameters() if p.requires_grad],
-            max_iter=_ITERATIONS,
-            history_size=_MEMORY,
-            line_search_fn="strong_wolfe",
-            tolerance_grad=1e-32,
-            tolerance_change=1e-32,
+        return train(
+            self,
+            x,
+            y,
+            steps=steps,
+            sparsity=sparsity,
+            grid_updates=grid_updates,
+            progress=progress,
         )
-
-    def _penalty(self, x: Tensor) -> Tensor:
-        total = x.new_zeros(())
-        for index in range(len(self.layers)):
-            sizes = self.edges(index, x).abs().mean(dim=0)
-            whole = sizes.sum()
-            share = sizes / whole
-            total = total + whole - torch.xlogy(share, share).sum()
-            x = self._layer(index, x)
-        return total
 
     # Grids.
 
     @torch.no_grad()
     def refine(self, grid_size: int, x: Tensor | None = None) -> None:
         """`KANLinear.refine` in every layer, fitted at the layers' inputs for the network's input x."""
+        if x is not None:
+            check_points(self, x)
         for index in range(len(self.layers)):
-            layer = self._checked(index)
             following = None if x is None else self._layer(index, x)
-            layer.refine(grid_size, x)
+            self._checked(index).refine(grid_size, x)
             x = following
 
     @torch.no_grad()
     def update_grid(self, x: Tensor, *, uniform: float = 1.0, margin: float = 0.01) -> None:
-        """`KANLinear.update_grid` in every layer, from the network's input x (n, widths[0])."""
+        """`KANLinear.update_grid` in every layer, from the network's input x (n >= 2, widths[0]).
+
+        The grids of nodes whose edges have all been fixed or removed stay where they are.
+        """
+        check_points(self, x, least=2)
         for index in range(len(self.layers)):
-            layer = self._checked(index)
             following = self._layer(index, x)
-            layer.update_grid(x, uniform=uniform, margin=margin)
+            used = self._mask(index).any(dim=1)
+            self._checked(index).update_grid(x, uniform=uniform, margin=margin, features=used)
             x = following
 
     # Formulas.
@@ -250,9 +221,9 @@ class KAN(nn.Module):
         -------
         SymbolicFit
         """
+        self._checked(layer, i, o)
         if name == "0":
-            self._checked(layer, i, o)
-            fit = SymbolicFit("0", 1.0, 0.0, 0.0, 0.0, 1.0)
+            fit = _NOTHING
         else:
             where, values = self._samples(layer, i, o, x)
             fit = fit_function(name, where, values)
@@ -303,24 +274,29 @@ class KAN(nn.Module):
     def prune(self, x: Tensor, threshold: float = 0.03) -> list[tuple[int, int, int]]:
         """Remove edges that hardly matter, and hidden nodes without input or output.
 
+        The mean of what is removed goes into the biases, if there are any. Training should go on
+        afterwards: `fit` with `sparsity` and `prune` in turn take away more and more.
+
         Parameters
         ----------
         x : Tensor
-            (n, widths[0]) inputs of the network.
+            (n >= 2, widths[0]) inputs of the network.
         threshold : float
-            An edge goes if the standard deviation of its function over x is less than this part of
-            the largest in its layer.
+            An edge goes if the standard deviation of its function over x is at most this part of the
+            largest in its layer; 0 to 1.
 
         Returns
         -------
         list of (layer, i, o)
             The edges removed now.
         """
+        check_points(self, x, least=2)
+        if not 0 <= threshold < 1:
+            raise ValueError(f"threshold: expected a number from 0 to 1, got {threshold}")
         kept = []
-        for index in range(len(self.layers)):
-            size = self.edges(index, x).std(dim=0)
+        for index, inputs in enumerate(self.activations(x)[:-1]):
+            size = self.edges(index, inputs).std(dim=0)
             kept.append(size > threshold * size.max())
-            x = self._layer(index, x)
         # A node that nothing leaves, or nothing reaches, takes its other edges with it.
         for _ in self.layers:
             for before, after in itertools.pairwise(kept):
@@ -329,10 +305,15 @@ class KAN(nn.Module):
                 after &= alive[:, None]
         removed = []
         for index, keep in enumerate(kept):
+            mean = self.edges(index, x).mean(dim=0)
+            bias = self._checked(index).bias
             for i, o in (~keep).nonzero().tolist():
                 if self.fixed_name(index, i, o) != "0":
-                    self.fix_symbolic(index, i, o, "0")
+                    self._fix(index, i, o, _NOTHING)
                     removed.append((index, i, o))
+                    if bias is not None:
+                        bias[o] += mean[i, o]
+            x = self._layer(index, x)
         return removed
 
     def formula(
@@ -357,31 +338,7 @@ class KAN(nn.Module):
         ValueError
             If an edge is not fixed, see `symbolic`.
         """
-        import sympy
-
-        count = self.widths[0]
-        names = [f"x_{i + 1}" for i in range(count)] if variables is None else list(variables)
-        if len(names) != count:
-            raise ValueError(f"variables: expected {count} names, got {names}")
-        values: list[Any] = [sympy.Symbol(name, real=True) for name in names]
-        for index, (inputs, outputs) in enumerate(itertools.pairwise(self.widths)):
-            bias = self._checked(index).bias
-            following: list[Any] = [sympy.Float(0)] * outputs
-            if bias is not None:
-                following = [sympy.Float(b, 17) for b in bias.tolist()]
-            for i, o in itertools.product(range(inputs), range(outputs)):
-                if self.fixed_name(index, i, o) is None:
-                    raise ValueError(
-                        f"the edge {i} -> {o} of layer {index} has no formula yet: symbolic() or "
-                        "fix_symbolic() gives it one"
-                    )
-                edge = cast(SymbolicEdge, self.fixed[f"{index}_{i}_{o}"])
-                following[o] = following[o] + edge.expression(values[i])
-            values = [sympy.expand(value) if index == 0 else value for value in following]
-        if digits is None:
-            return values
-        check_positive("digits", digits, 0)
-        return [_rounded(value, digits) for value in values]
+        return formulas(self, variables, digits)
 
     def plot(self, x: Tensor) -> Figure:
         """Draw the network with the function of every edge over the range of its inputs.
@@ -404,21 +361,26 @@ class KAN(nn.Module):
         """
         from fourfold.kan import plot
 
+        check_points(self, x)
         return plot.network(self, x)
 
     def _samples(self, layer: int, i: int, o: int, x: Tensor | None) -> tuple[Any, Any]:
         self._checked(layer, i, o)
         if x is None:
             raise ValueError("x: expected inputs of the network at which to fit, got None")
-        with torch.no_grad():
-            inputs = self.activations(x)[layer]
-            values = self.edges(layer, inputs)[..., i, o]
-        where, function = inputs[..., i].flatten().double(), values.flatten().double()
-        return where.cpu().numpy(), function.cpu().numpy()
+        check_points(self, x, least=2)
+        inputs = self.activations(x)[layer]
+        values = self.edges(layer, inputs)[:, i, o]
+        return inputs[:, i].double().cpu().numpy(), values.double().cpu().numpy()
 
     def _fix(self, layer: int, i: int, o: int, fit: SymbolicFit) -> None:
-        self.fixed[f"{layer}_{i}_{o}"] = SymbolicEdge(fit, self._checked(layer).weight)
+        key = f"{layer}_{i}_{o}"
+        if fit.name != "0":
+            self.fixed[key] = SymbolicEdge(fit, self._checked(layer).weight)
+        elif key in self.fixed:
+            del self.fixed[key]
         self._mask(layer)[i, o] = 0
+        self._whole[layer] = False
 
     def _checked(self, layer: int, i: int = 0, o: int = 0) -> KANLinear:
         if not 0 <= layer < len(self.layers):
@@ -437,21 +399,14 @@ class KAN(nn.Module):
         """Nothing is left to do when it comes: see `_load_from_state_dict`."""
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        # Fixed edges are made, and grids sized, before the children load theirs.
-        for key, name in state_dict.get(f"{prefix}_extra_state", {}).items():
-            layer, i, o = (int(part) for part in key.split("_"))
-            self._checked(layer, i, o)
-            with torch.no_grad():
-                self._fix(layer, i, o, SymbolicFit(name, 1.0, 0.0, 0.0, 0.0, 1.0))
+        # The edges that are fixed are made before they load their numbers.
+        names: dict[str, str] | None = state_dict.get(f"{prefix}_extra_state")
+        if names is not None:
+            self.fixed.clear()
+            for key, name in names.items():
+                layer, i, o = (int(part) for part in key.split("_"))
+                self._checked(layer, i, o)
+                like = self._checked(layer).weight
+                self.fixed[key] = SymbolicEdge(SymbolicFit(name, 1.0, 0.0, 0.0, 0.0, 1.0), like)
         super()._load_from_state_dict(state_dict, prefix, *rest)
-
-
-def _rounded(expression: Any, digits: int) -> Any:
-    import sympy
-
-    numbers = {}
-    for value in expression.atoms(sympy.Float):
-        rounded = round(float(value), digits)
-        whole = rounded.is_integer()
-        numbers[value] = sympy.Integer(int(rounded)) if whole else sympy.Float(rounded)
-    return expression.xreplace(numbers)
+        self._whole = [bool(self._mask(index).all()) for index in range(len(self.layers))]

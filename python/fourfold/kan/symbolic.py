@@ -232,7 +232,7 @@ class SymbolicEdge(nn.Module):
         self.name = fit.name
         _lookup(fit.name)
         values = torch.tensor([fit.a, fit.b, fit.c, fit.d], dtype=like.dtype, device=like.device)
-        self.affine = nn.Parameter(values, requires_grad=fit.name != "0")
+        self.affine = nn.Parameter(values)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of a tensor."""
@@ -243,8 +243,6 @@ class SymbolicEdge(nn.Module):
         """The same of a sympy expression."""
         import sympy
 
-        if self.name == "0":
-            return sympy.Integer(0)
         a, b, c, d = (sympy.Float(value, 17) for value in self.affine.tolist())
         return c * LIBRARY[self.name].sympy(a * x + b) + d
 

@@ -12,13 +12,12 @@ import numpy.typing as npt
 from fourfold.nlse import analysis
 from fourfold.nlse._drawing import (
     BLUE,
-    GREEN,
+    COLOURS,
     GREY,
     NORMAL,
-    ORANGE,
-    PURPLE,
     SMALL,
     new_figure,
+    time_axis,
 )
 from fourfold.nlse._members import Index, caption, check_realisation, member, nearest
 from fourfold.nlse.analysis import EntropyComplexity
@@ -32,7 +31,6 @@ __all__ = ["entropies", "entropy_complexity", "phase_space"]
 
 Float64 = npt.NDArray[np.float64]
 
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 _MARKERS = "osD^v"
 
 
@@ -69,15 +67,13 @@ def entropies(solution: Solution, *, realisation: Index = None) -> Figure:
         ("Rényi of order 2", analysis.renyi_entropy(fields, 2), "-."),
         ("Rényi of order ∞", analysis.renyi_entropy(fields, math.inf), ":"),
     )
-    for (name, values, style), color in zip(curves, _COLOURS, strict=False):
+    for (name, values, style), color in zip(curves, COLOURS, strict=False):
         _curve(top, solution.t, values, color, name, style)
     _curve(bottom, solution.t, analysis.statistical_complexity(fields), BLUE, "", "-")
-    if len(solution.t) > 1:
-        top.set_xlim(solution.t[0], solution.t[-1])
     top.set_ylabel("entropy (nats)")
     top.legend(frameon=False, fontsize=SMALL, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     bottom.set_ylabel("complexity $C$")
-    bottom.set_xlabel("time $t$")
+    time_axis(bottom, solution.t)
     top.set_title(caption(solution, realisation), loc="right", fontsize=NORMAL)
     return figure
 
@@ -191,7 +187,7 @@ def entropy_complexity(
             np.ravel(place.entropy),
             np.ravel(place.complexity),
             _MARKERS[i % len(_MARKERS)],
-            color=_COLOURS[i % len(_COLOURS)],
+            color=COLOURS[i % len(COLOURS)],
             markersize=4,
             alpha=0.8,
             markeredgewidth=0,

@@ -8,15 +8,17 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from fourfold._progress import terminal_bar
 from fourfold.errors import MissingProgramError
-from fourfold.nlse._drawing import BLUE, GREY, NORMAL, SMALL, abs2, decibels, new_figure
+from fourfold.nlse._checks import real
+from fourfold.nlse._densities import abs2, power
+from fourfold.nlse._drawing import BLUE, GREY, NORMAL, SMALL, decibels, new_figure
 from fourfold.nlse._members import Index, caption, check_realisation, member
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class _Stage:
         else:
             field = member(solution, realisation)
             self.intensity = abs2(field)
-            spectrum = abs2(np.fft.fft(field.astype(np.complex128), axis=-1, norm="forward"))
+            spectrum = power(field)
             symbols = r"$|\psi|^2$", r"$|c_k|^2$ (dB)"
         order = np.argsort(solution.grid.k)
         k = solution.grid.k[order]
@@ -178,9 +180,7 @@ def _ffmpeg() -> str:
 
 
 def _rate(fps: Any, most: float) -> float:
-    if isinstance(fps, (bool, np.bool_)) or not isinstance(fps, Real):
-        raise TypeError(f"fps must be a real number, got {fps!r}")
-    rate = float(fps)
+    rate = real("fps", fps)
     if not 0 < rate <= most:
         raise ValueError(f"fps must be more than 0 and at most {most:g}, got {rate:g}")
     return rate
@@ -188,12 +188,9 @@ def _rate(fps: Any, most: float) -> float:
 
 def _counted(count: int, name: str, progress: bool) -> Iterator[int]:
     """0 ... count - 1, with a bar on terminals."""
-    if not progress:
-        yield from range(count)
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    shown: Any = console.is_interactive or console.is_jupyter
-    yield from track(range(count), name, console=console, disable=not shown)
+    columns = ("{task.fields[name]}", "bar", "percent", "left")
+    with terminal_bar(progress, *columns, total=count, name=name) as update:
+        for number in range(count):
+            yield number
+            if update is not None:
+                update(number + 1, now=number + 1 == count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ COHERENCE_MAP = "viridis"
 
 # Colours that people with any colour vision tell apart (Okabe & Ito).
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 
 
 def new_figure(
@@ -84,6 +85,13 @@ def draw_map(
     return image
 
 
+def time_axis(ax: Axes, t: Float64) -> None:
+    """Saved times along x."""
+    if len(t) > 1:
+        ax.set_xlim(t[0], t[-1])
+    ax.set_xlabel("time $t$")
+
+
 def edges(centers: Float64) -> Float64:
     """The edges of cells around increasing ``centers``: halfway between neighbours."""
     if len(centers) == 1:
@@ -91,12 +99,6 @@ def edges(centers: Float64) -> Float64:
     inner = (centers[1:] + centers[:-1]) / 2
     first, last = 2 * centers[0] - inner[0], 2 * centers[-1] - inner[-1]
     return np.concatenate([[first], inner, [last]])
-
-
-def abs2(field: npt.NDArray[Any]) -> Float64:
-    """``|field|^2`` in double precision."""
-    squares: Float64 = field.real.astype(np.float64) ** 2 + field.imag.astype(np.float64) ** 2
-    return squares
 
 
 def decibels(values: Float64) -> Float64:

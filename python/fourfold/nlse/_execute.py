@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -42,7 +43,7 @@ def check_new_file(path: str | os.PathLike[str], plan: Plan) -> str:
     if plan.count == 0:
         raise ValueError(f"save needs at least 1 realisation, got psi0 of shape {plan.field_shape}")
     problem_arrays(plan.problem, plan.batch_shape)
-    size = plan.dtype.itemsize * int(np.prod(plan.field_shape))
+    size = plan.dtype.itemsize * math.prod(plan.field_shape)
     if plan.store == "fields" and size > _LARGEST_FIELD_BYTES:
         raise ValueError(
             f"save: the fields at one time are {size / 2**30:.1f} GiB, more than the "

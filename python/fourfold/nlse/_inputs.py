@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.nlse._checks import real, refuse_masked
+
 __all__ = ["check_choice", "check_field", "check_saved_times", "check_step", "check_tolerances"]
 
 _COMPLEX = (np.dtype(np.complex64), np.dtype(np.complex128))
@@ -48,11 +50,8 @@ def check_field(psi0: Any, n: int) -> tuple[npt.NDArray[Any], bool]:
     is_torch = torch is not None and isinstance(psi0, torch.Tensor)
     if is_torch:
         field = _tensor_to_numpy(torch, psi0)
-    elif isinstance(psi0, np.ma.MaskedArray):
-        raise TypeError(
-            "psi0 is a masked array, whose mask would be lost; fill it first: psi0.filled(0)"
-        )
     elif isinstance(psi0, np.ndarray):
+        refuse_masked("psi0", psi0)
         field = np.asarray(psi0)
     else:
         raise TypeError(f"psi0 must be a NumPy array or a torch tensor, got {type(psi0).__name__}")
@@ -138,14 +137,6 @@ def check_saved_times(t: Any) -> npt.NDArray[np.float64]:
     return times
 
 
-def _real(name: str, value: Any) -> float:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
-        value, (int, float, np.integer, np.floating)
-    ):
-        raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
-    return float(value)
-
-
 def check_step(step: Any, times: npt.NDArray[np.float64]) -> float:
     """``step`` as a float.
 
@@ -156,7 +147,7 @@ def check_step(step: Any, times: npt.NDArray[np.float64]) -> float:
     ValueError
         If it is not positive and finite, or so small that the steps cannot be counted.
     """
-    size = _real("step", step)
+    size = real("step", step)
     if not (size > 0 and math.isfinite(size)):
         raise ValueError(f"step must be positive and finite, got {size}")
     if len(times) > 1:
@@ -180,8 +171,8 @@ def check_tolerances(rtol: Any, atol: Any, field: npt.NDArray[Any]) -> tuple[flo
         round-off of the field.
     """
     single = field.dtype.newbyteorder("=") == np.complex64
-    relative = _real("rtol", rtol) if rtol is not None else (1e-5 if single else 1e-8)
-    absolute = _real("atol", atol) if atol is not None else (1e-7 if single else 1e-10)
+    relative = real("rtol", rtol) if rtol is not None else (1e-5 if single else 1e-8)
+    absolute = real("atol", atol) if atol is not None else (1e-7 if single else 1e-10)
     for name, value in (("rtol", relative), ("atol", absolute)):
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be finite and at least 0, got {value}")

@@ -84,7 +84,7 @@ class Stepper:
         self._problem = problem
         self._shape = (*batch_shape, n)
         self._dtype = dtype
-        self._batch = batch = int(np.prod(batch_shape, dtype=np.int64))
+        self._batch = batch = math.prod(batch_shape)
         omega = np.ascontiguousarray(problem.omega)
         multiplier = fourier_filter(problem, "exponential" if method == "published" else dealias)
         in_time = problem.in_time

@@ -8,17 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.nlse import analysis
+from fourfold.nlse._densities import abs2
 from fourfold.nlse._drawing import (
     BLUE,
     COHERENCE_MAP,
-    GREEN,
-    GREY,
+    COLOURS,
     NORMAL,
-    ORANGE,
-    PURPLE,
-    abs2,
     draw_map,
     new_figure,
+    time_axis,
 )
 from fourfold.nlse._members import Index, caption, check_realisation, member
 from fourfold.nlse.analysis import Tracks
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["coherence", "trajectories"]
 
 Float64 = npt.NDArray[np.float64]
-
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 
 
 def coherence(solution: Solution) -> Figure:
@@ -82,10 +78,8 @@ def coherence(solution: Solution) -> Figure:
     assert specification is not None  # it comes from a grid of subplots
     axes[2].set_subplotspec(specification.get_gridspec()[1, :])
     axes[2].plot(solution.t, _overall(statistics), color=BLUE)
-    if len(solution.t) > 1:
-        axes[2].set_xlim(solution.t[0], solution.t[-1])
+    time_axis(axes[2], solution.t)
     axes[2].set_ylim(0, 1.02)
-    axes[2].set_xlabel("time $t$")
     axes[2].set_ylabel(r"mean $|g_{12}|$")
     axes[0].set_title(f"{statistics.count} realisations", loc="left", fontsize=NORMAL)
     return figure
@@ -137,20 +131,18 @@ def trajectories(
     right.sharex(lower)
     right.tick_params(labelbottom=False)
     for i in range(len(tracks)):
-        color = _COLOURS[i % len(_COLOURS)]
+        color = COLOURS[i % len(COLOURS)]
         x, t = _broken(tracks.position[:, i], solution.t, solution.grid.length)
         # On the map a white line with a coloured core is seen on bright and dark alike.
         left.plot(x, t, color="white", linewidth=3, solid_capstyle="round")
         left.plot(x, t, color=color, linewidth=1.8, solid_capstyle="round")
         right.plot(solution.t, tracks.amplitude[:, i], color=color)
         lower.plot(solution.t, tracks.velocity[:, i], color=color)
-    if len(solution.t) > 1:
-        lower.set_xlim(solution.t[0], solution.t[-1])
+    time_axis(lower, solution.t)
     left.set_xlabel("position $x$")
     left.set_ylabel("time $t$")
     right.set_ylabel("amplitude")
     lower.set_ylabel("velocity")
-    lower.set_xlabel("time $t$")
     left.set_title(caption(solution, realisation), loc="left", fontsize=NORMAL)
     return figure
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from fourfold.nlse.solution import Solution
+from fourfold.nlse.solution import Solution
 
 __all__ = ["Index", "caption", "check_realisation", "member", "nearest"]
 
@@ -19,6 +19,8 @@ Index = int | tuple[int, ...] | None
 
 def check_realisation(solution: Solution, realisation: Index) -> int | None:
     """The flat index of the member of the ensemble; None for all."""
+    if not isinstance(solution, Solution):
+        raise TypeError(f"solution must be a fourfold.nlse.Solution, got {type(solution).__name__}")
     shape = solution.batch_shape
     if 0 in shape:
         raise ValueError(f"solution must have at least one realisation, got shape {shape}")
@@ -51,9 +53,9 @@ def member(solution: Solution, realisation: Index) -> npt.NDArray[Any]:
             'solve with store="fields"'
         )
     if index is None:
-        if int(np.prod(solution.batch_shape)) != 1:
+        if math.prod(solution.batch_shape) != 1:
             raise ValueError(
-                f"realisation must say which of the {int(np.prod(solution.batch_shape))} "
+                f"realisation must say which of the {math.prod(solution.batch_shape)} "
                 "realisations is meant"
             )
         index = 0
@@ -68,7 +70,10 @@ def nearest(
     """Indices of the saved times to show; so many, evenly spread, if none are named."""
     if times is None:
         return sorted({round(i) for i in np.linspace(0, len(saved) - 1, min(default, len(saved)))})
-    wanted = np.asarray(times, dtype=np.float64)
+    given = np.asarray(times)
+    if given.dtype.kind not in "iuf":
+        raise TypeError(f"times must be real numbers, got dtype {given.dtype}")
+    wanted = given.astype(np.float64)
     if wanted.ndim != 1 or wanted.size == 0:
         raise ValueError(f"times must be a sequence of at least one time, got {times!r}")
     slack = 1e-9 * max(1.0, float(np.abs(saved).max()))
@@ -83,7 +88,7 @@ def nearest(
 
 def caption(solution: Solution, realisation: Index) -> str:
     """What a figure says of the members it shows; nothing if there is but one."""
-    count = int(np.prod(solution.batch_shape))
+    count = math.prod(solution.batch_shape)
     if count == 1:
         return ""
     if realisation is None:

@@ -10,6 +10,7 @@ The format is specified by Unidata, "The NetCDF Classic Format Specification". E
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,7 @@ def lay_out(
 
     def size(variable: Variable) -> int:
         lengths = [dimensions[dim] for dim in variable.dims if dimensions[dim]]
-        return variable.dtype.itemsize * int(np.prod(lengths, dtype=np.int64))
+        return variable.dtype.itemsize * math.prod(lengths)
 
     def header(offsets: Mapping[str, int]) -> bytes:
         names = list(dimensions)

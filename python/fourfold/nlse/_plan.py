@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,7 @@ class Plan:
     @property
     def count(self) -> int:
         """Number of realisations."""
-        return int(np.prod(self.batch_shape, dtype=np.int64))
+        return math.prod(self.batch_shape)
 
     @property
     def field_shape(self) -> tuple[int, ...]:

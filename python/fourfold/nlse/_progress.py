@@ -1,4 +1,4 @@
-"""The progress bar of a run, on terminals only."""
+"""The progress bar of a run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from fourfold._progress import terminal_bar
+
 __all__ = ["Report", "progress_bar"]
 
 Report = Callable[[float, int], None]
 """Called with the time reached and the steps taken so far."""
-
-# A redraw costs about as much as a short interval between saved times.
-_SECONDS_BETWEEN_UPDATES = 0.1
 
 
 @contextmanager
@@ -21,51 +20,32 @@ def progress_bar(
 ) -> Iterator[Report | None]:
     """Show a bar from ``start`` to ``end`` on standard error, which begins at ``reached``.
 
-    ``steps`` have been taken before.
-
-    Gives None where no bar is wanted or there is no terminal to draw it on.
+    ``steps`` have been taken before. Gives None where no bar is wanted or there is no terminal.
     """
-    if not wanted:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if not (console.is_interactive or console.is_jupyter):
-        yield None
-        return
-
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("t = {task.fields[reached]:.4g} / {task.fields[end]:.4g}"),
-        TextColumn("{task.fields[rate]} steps/s"),
-        TimeRemainingColumn(),
-        console=console,
-    )
     began = time.perf_counter()
-    shown = -1.0
-    task = bar.add_task(title, total=end - start, reached=reached, end=end, rate="-")
-    bar.update(task, completed=reached - start)
-
-    def report(reached: float, taken: int) -> None:
-        nonlocal shown
-        elapsed = time.perf_counter() - began
-        if elapsed - shown < _SECONDS_BETWEEN_UPDATES and reached < end:
+    bar = terminal_bar(
+        wanted,
+        title,
+        "bar",
+        "percent",
+        f"t = {{task.fields[reached]:.4g}} / {end:.4g}",
+        "{task.fields[rate]} steps/s",
+        "left",
+        total=end - start,
+        completed=reached - start,
+        reached=reached,
+        rate="-",
+    )
+    with bar as update:
+        if update is None:
+            yield None
             return
-        shown = elapsed
-        rate = _rounded((taken - steps) / elapsed) if elapsed > 0 else "-"
-        bar.update(task, completed=reached - start, reached=reached, rate=rate)
 
-    with bar:
+        def report(reached: float, taken: int) -> None:
+            elapsed = time.perf_counter() - began
+            rate = _rounded((taken - steps) / elapsed) if elapsed > 0 else "-"
+            update(reached - start, now=reached >= end, reached=reached, rate=rate)
+
         yield report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from fourfold._threads import get_num_threads
 from fourfold.nlse._conserved import Conserved
+from fourfold.nlse._densities import abs2, coefficients_of
 from fourfold.nlse.problem import Problem
 from fourfold.nlse.statistics import EnsembleStatistics
 
@@ -52,7 +54,7 @@ class EnsembleRecorder:
         n = problem.grid.n
         self._problem = problem
         self._batch_shape = batch_shape
-        self._count = int(np.prod(batch_shape))
+        self._count = math.prod(batch_shape)
         self._rows = max(1, _BLOCK_BYTES // (n * 16))
         self._mean_field = np.empty((times, n), dtype=np.complex128)
         self._mean_coefficients = np.empty((times, n), dtype=np.complex128)
@@ -90,8 +92,8 @@ class EnsembleRecorder:
 
     def _take(self, index: int, rows: slice, block: npt.NDArray[Any]) -> _BlockSums:
         fields = block.astype(np.complex128, copy=False)
-        coefficients = np.fft.fft(fields, axis=-1, norm="forward")
-        intensity, spectrum = _abs2(fields), _abs2(coefficients)
+        coefficients = coefficients_of(fields)
+        intensity, spectrum = abs2(fields), abs2(coefficients)
         self._take_conserved(index, rows, intensity, spectrum)
         total = intensity.sum(axis=0)
         apart = intensity - total / len(fields)
@@ -184,9 +186,3 @@ def _mapper(tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
 
     with ThreadPoolExecutor(threads) as pool:
         yield pool.map
-
-
-def _abs2(field: Complex128) -> Float64:
-    squares = field.real * field.real
-    squares += field.imag * field.imag
-    return squares

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def _read_setup(path: str, layout: Layout) -> dict[str, npt.NDArray[np.float64]]
             kind = np.dtype(layout.variables[name].big_endian)
             shape = layout.shape(name)
             file.seek(layout.offsets[name])
-            data = file.read(kind.itemsize * int(np.prod(shape, dtype=np.int64)))
+            data = file.read(kind.itemsize * math.prod(shape))
             return np.frombuffer(data, kind).reshape(shape)
 
         for name in layout.offsets:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._checks import refuse_masked
+from fourfold.nlse._densities import abs2, power
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
 
@@ -46,7 +48,7 @@ def mass(grid: Grid, psi: NDArray[Any]) -> Float:
     fields = _fields(grid, psi)
 
     def of_block(block: Complex, _: _Place) -> Float:
-        result: Float = grid.dx * _intensity(block).sum(axis=-1)
+        result: Float = grid.dx * abs2(block).sum(axis=-1)
         return result
 
     return _by_blocks(of_block, fields)
@@ -72,7 +74,7 @@ def momentum(grid: Grid, psi: NDArray[Any]) -> Float:
     fields = _fields(grid, psi)
 
     def of_block(block: Complex, _: _Place) -> Float:
-        result: Float = grid.length * (_spectrum(block) * grid.k).sum(axis=-1)
+        result: Float = grid.length * (power(block) * grid.k).sum(axis=-1)
         return result
 
     return _by_blocks(of_block, fields)
@@ -117,8 +119,8 @@ def energy(problem: Problem, psi: NDArray[Any], t: ArrayLike | None = None) -> F
     v = None if potential is None else np.broadcast_to(potential, fields.shape)
 
     def of_block(block: Complex, where: _Place) -> Float:
-        intensity = _intensity(block)
-        total: Float = grid.length * (_spectrum(block) * problem.omega).sum(axis=-1)
+        intensity = abs2(block)
+        total: Float = grid.length * (power(block) * problem.omega).sum(axis=-1)
         total = total - (grid.dx / 2) * g[where] * (intensity**2).sum(axis=-1)
         if v is not None:
             total = total + grid.dx * (v[where] * intensity).sum(axis=-1)
@@ -143,6 +145,7 @@ def _energy_in_time(problem: Problem, fields: NDArray[Any], t: ArrayLike | None)
 
 
 def _fields(grid: Grid, psi: NDArray[Any]) -> NDArray[Any]:
+    refuse_masked("psi", psi)
     array = np.asarray(psi)
     if array.dtype.kind not in "fc":
         raise TypeError(f"psi must be a complex array, got dtype {array.dtype}")
@@ -168,13 +171,3 @@ def _by_blocks(function: Callable[[Complex, _Place], Float], fields: NDArray[Any
         where = slice(start, start + rows)
         result[where] = function(fields[where].astype(np.complex128), where)
     return result
-
-
-def _intensity(block: Complex) -> Float:
-    intensity: Float = block.real**2 + block.imag**2
-    return intensity
-
-
-def _spectrum(block: Complex) -> Float:
-    """|c_k|^2 with c = fft(psi) / n."""
-    return _intensity(np.fft.fft(block, axis=-1, norm="forward"))

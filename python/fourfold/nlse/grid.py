@@ -100,7 +100,10 @@ def _good_length(length: object) -> float:
         raise TypeError(
             f"length must be a real number, got {length!r} of type {type(length).__name__}"
         )
-    value = float(length)
+    try:
+        value = float(length)
+    except OverflowError:
+        value = math.inf
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"length must be positive and finite, got {value}")
     return value

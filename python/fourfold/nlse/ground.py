@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ import numpy.typing as npt
 
 from fourfold.errors import ConvergenceError
 from fourfold.nlse import diagnostics
+from fourfold.nlse._checks import positive, refuse_masked
+from fourfold.nlse._densities import abs2
 from fourfold.nlse.problem import Problem
 
 __all__ = ["GroundState", "ground_state"]
@@ -121,8 +122,8 @@ def ground_state(
     0.5
     """
     functional = _check_problem(problem)
-    mass = _positive("norm", norm)
-    allowed = _positive("tol", tol)
+    mass = positive("norm", norm)
+    allowed = positive("tol", tol)
     if isinstance(max_iterations, bool) or not isinstance(max_iterations, (int, np.integer)):
         raise TypeError(f"max_iterations must be an integer, got {max_iterations!r}")
     if max_iterations < 1:
@@ -198,22 +199,22 @@ class _Functional:
         return result
 
     def energy(self, psi: Complex) -> float:
-        density = _abs2(psi)
+        density = abs2(psi)
         return self.dot(psi, self.linear(psi)) - 0.5 * self.g * self.quartic(density, density)
 
     def chemical_potential(self, psi: Complex, mass: float) -> float:
-        h_psi = self.linear(psi) - self.g * _abs2(psi) * psi
+        h_psi = self.linear(psi) - self.g * abs2(psi) * psi
         return self.dot(psi, h_psi) / mass + self.lowest
 
     def preconditioned(self, vector: Complex, psi: Complex, scale: float) -> Complex:
         """P_V^(1/2) P_omega P_V^(1/2), inverses of the parts of the energy with ``scale`` added."""
-        half = 1 / np.sqrt(1 + (self.v + abs(self.g) * _abs2(psi)) / scale)
+        half = 1 / np.sqrt(1 + (self.v + abs(self.g) * abs2(psi)) / scale)
         result: Complex = half * np.fft.ifft(np.fft.fft(half * vector) / (1 + self.omega / scale))
         return result
 
     def weight_at_the_edge(self, psi: Complex) -> float:
         """Share of the mass in the highest eighth of the wavenumbers."""
-        spectrum = _abs2(np.fft.fft(psi))
+        spectrum = abs2(np.fft.fft(psi))
         high = np.abs(self.grid.k) > 0.875 * np.abs(self.grid.k).max()
         return float(spectrum[high].sum() / spectrum.sum())
 
@@ -229,7 +230,7 @@ def _search(
     iteration = 0
     while True:
         linear = f.linear(psi)
-        density = _abs2(psi)
+        density = abs2(psi)
         h_psi = linear - f.g * density * psi
         residual = h_psi - (f.dot(psi, h_psi) / mass) * psi
         size = math.sqrt(f.dot(residual, residual) / mass)
@@ -281,7 +282,7 @@ def _lowest(f: _Functional, psi: Complex, linear: Complex, unit: Complex, slope:
     That energy is ``p(s) / (1 + s^2)^2`` with a polynomial p of degree 4, and ``slope`` is half its
     derivative at 0, which is given because it is a small difference near the minimum.
     """
-    a, b, c = _abs2(psi), _abs2(unit), (psi.conj() * unit).real
+    a, b, c = abs2(psi), abs2(unit), (psi.conj() * unit).real
     kinetic = f.dot(psi, linear)
     kinetic_unit = f.dot(unit, f.linear(unit))
     cross = f.dot(unit, linear)
@@ -325,6 +326,7 @@ def _widths(length: float, dx: float) -> list[float]:
 
 
 def _given_start(problem: Problem, psi0: Any) -> Complex:
+    refuse_masked("psi0", psi0)
     start = np.asarray(psi0)
     n = problem.grid.n
     if start.dtype.kind not in "iufc":
@@ -366,17 +368,3 @@ def _check_problem(problem: Problem) -> _Functional:
             f"{functional.wavenumber:.4g}, near the highest of the grid, {highest:.4g}"
         )
     return functional
-
-
-def _positive(name: str, value: Any) -> float:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number, got {value!r}")
-    number = float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name} must be positive and finite, got {number}")
-    return number
-
-
-def _abs2(field: npt.NDArray[Any]) -> Float:
-    result: Float = field.real**2 + field.imag**2
-    return result

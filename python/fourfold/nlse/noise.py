@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._checks import check_grid, not_negative, refuse_masked
+from fourfold.nlse._densities import abs2
 from fourfold.nlse.grid import Grid
 
 if TYPE_CHECKING:
@@ -60,13 +61,10 @@ def add_noise(
     >>> psi0 = nlse.plane_wave(nlse.Grid(n=256, length=50.0))
     >>> ensemble = nlse.add_noise(np.tile(psi0, (100, 1)), relative=1e-3, rng=1)
     """
-    if isinstance(relative, (bool, np.bool_)) or not isinstance(relative, Real):
-        raise TypeError(f"relative must be a real number, got {relative!r}")
-    if not (math.isfinite(relative) and relative >= 0):
-        raise ValueError(f"relative must be finite and not negative, got {relative}")
+    strength = not_negative("relative", relative)
     generator = _generator(rng)
 
-    return _added(psi, lambda shape: _unit_noise(generator, shape), relative=float(relative))
+    return _added(psi, lambda shape: _unit_noise(generator, shape), relative=strength)
 
 
 def add_photon_noise(
@@ -226,13 +224,14 @@ def _added(
         return tensor
     if not isinstance(psi, np.ndarray):
         raise TypeError(f"psi must be a NumPy array or torch tensor, got {type(psi).__name__}")
+    refuse_masked("psi", psi)
     if psi.dtype.type not in (np.complex64, np.complex128):
         raise TypeError(f"psi must be complex64 or complex128, got {psi.dtype}")
     _check_shape(psi.shape, grid)
     field = psi.astype(np.complex128)
     values = draw(psi.shape)
     if relative is not None:
-        rms = np.sqrt(np.mean(field.real**2 + field.imag**2, axis=-1, keepdims=True))
+        rms = np.sqrt(np.mean(abs2(field), axis=-1, keepdims=True))
         values = (relative * rms) * values
     return (field + values).astype(psi.dtype)
 
@@ -258,8 +257,7 @@ def _check_shape(shape: tuple[int, ...], grid: Grid | None) -> None:
 
 def _quantum(grid: Grid, quantum: float | ArrayLike) -> NDArray[np.float64]:
     """The mass of a quantum in each mode, (n,)."""
-    if not isinstance(grid, Grid):
-        raise TypeError(f"grid must be a fourfold.nlse.Grid, got {type(grid).__name__}")
+    check_grid(grid)
     values = np.asarray(quantum)
     if values.dtype.kind not in "iuf":
         raise TypeError(f"quantum must be real numbers, got dtype {values.dtype}")

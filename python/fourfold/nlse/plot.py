@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.nlse._analysis_figures import entropies, entropy_complexity, phase_space
+from fourfold.nlse._densities import abs2, power
 from fourfold.nlse._drawing import (
     BLUE,
     COHERENCE_MAP,
@@ -22,13 +23,13 @@ from fourfold.nlse._drawing import (
     NORMAL,
     ORANGE,
     SMALL,
-    abs2,
     decibels,
     draw_map,
     new_figure,
+    time_axis,
 )
 from fourfold.nlse._map_figures import coherence, trajectories
-from fourfold.nlse._members import Index, caption, check_realisation, nearest
+from fourfold.nlse._members import Index, caption, check_realisation, member, nearest
 from fourfold.nlse.solution import Solution
 from fourfold.nlse.statistics import EnsembleStatistics
 
@@ -198,7 +199,7 @@ def spectrum(solution: Solution, *, realisation: Index = None) -> Figure:
     chosen = _choose(solution, realisation)
     coherence: Float64 | None = None
     if isinstance(chosen, np.ndarray):
-        values = abs2(np.fft.fft(chosen.astype(np.complex128), axis=-1, norm="forward"))
+        values = power(chosen)
         symbol = r"$|c_k|^2$"
     else:
         values, coherence = chosen.spectrum, np.fft.fftshift(chosen.spectral_coherence[-1])
@@ -255,7 +256,7 @@ def conservation(solution: Solution, *, realisation: Index = None) -> Figure:
     TypeError, ValueError
         If `realisation` does not name a member.
     """
-    member = check_realisation(solution, realisation)
+    index = check_realisation(solution, realisation)
     figure, axes = new_figure("conservation", 1, 1, height=3.2)
     (ax,) = axes
     smallest = 2 * np.pi / solution.grid.length
@@ -271,12 +272,10 @@ def conservation(solution: Solution, *, realisation: Index = None) -> Figure:
         change = np.abs(values - values[0])
         relative = np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)
         relative = relative.reshape(len(solution.t), -1)
-        largest = relative[:, member] if member is not None else relative.max(axis=1)
+        largest = relative[:, index] if index is not None else relative.max(axis=1)
         shown = np.where(largest > 0, largest, np.nan)
         ax.semilogy(solution.t, shown, color=color, linestyle=line, label=name)
-    if len(solution.t) > 1:
-        ax.set_xlim(solution.t[0], solution.t[-1])
-    ax.set_xlabel("time $t$")
+    time_axis(ax, solution.t)
     ax.set_ylabel("relative change")
     ax.legend(frameon=False, fontsize=SMALL)
     text = caption(solution, realisation)
@@ -286,16 +285,6 @@ def conservation(solution: Solution, *, realisation: Index = None) -> Figure:
 
 def _choose(solution: Solution, realisation: Index) -> npt.NDArray[Any] | EnsembleStatistics:
     """The field (T, n) to show, or the statistics of the ensemble."""
-    member = check_realisation(solution, realisation)
-    if member is None:
-        statistics = solution.statistics
-        if statistics is not None:
-            return statistics
-        member = 0  # the only one there is
-    if not solution.has_fields:
-        raise ValueError(
-            f"realisation must be None, got {realisation!r}: only the statistics were stored"
-        )
-    fields = solution.fields_as_numpy().reshape(len(solution.t), -1, solution.grid.n)
-    field: npt.NDArray[Any] = fields[:, member]
-    return field
+    if check_realisation(solution, realisation) is None and solution.statistics is not None:
+        return solution.statistics
+    return member(solution, realisation)

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from numbers import Real
-from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._coefficients import (
+    Medium,
+    brief,
+    common_batch_shape,
+    dispersion_coefficients,
+    fixed,
+    medium_over,
+    nonlinearity_of,
+    polynomial,
+    real_array,
+)
 from fourfold.nlse._leaves import Leaf, plain
 from fourfold.nlse.grid import Grid
-from fourfold.nlse.in_time import FunctionInTime, Modulated, Series, required_parameters
+from fourfold.nlse.in_time import FunctionInTime, Modulated, Series
 from fourfold.nlse.methods import get_method
 
-__all__ = ["Medium", "Problem"]
+__all__ = ["COEFFICIENTS", "Medium", "Problem"]
 
-Medium = float | ArrayLike | Callable[..., ArrayLike] | Modulated
-"""What `potential` and `loss` may be: a number, an array over x, a function of x or of x and t, or
-a modulated series."""
+COEFFICIENTS = ("dispersion", "nonlinearity", "potential", "loss")
+"""The names of what a `Problem` is made of, beside its grid."""
+
+# Where a problem keeps each of them.
+_KEPT = {
+    "dispersion": ("_dispersion", "_omega"),
+    "nonlinearity": ("_g",),
+    "potential": ("_potential",),
+    "loss": ("_loss",),
+}
 
 # A parabola through rounded values of omega misses them by a few ulp of the largest one.
 _QUADRATIC_TOLERANCE = 1e-13
@@ -95,20 +111,20 @@ class Problem:
             dispersion = {
                 order: self._plain(f"dispersion[{order}]", c) for order, c in dispersion.items()
             }
-            self._dispersion = _coefficients(dispersion)
-            self._omega = _polynomial(self._dispersion, grid.k)
+            self._dispersion = dispersion_coefficients(dispersion)
+            self._omega = polynomial(self._dispersion, grid.k)
         else:
-            self._omega = _real_array("dispersion", self._plain("dispersion", dispersion))
+            self._omega = real_array("dispersion", self._plain("dispersion", dispersion))
             if self._omega.shape != (grid.n,):
                 raise ValueError(
                     "dispersion must be a mapping {order: coefficient} or an array of shape "
                     f"({grid.n},), got shape {self._omega.shape}"
                 )
             self._dispersion = self._omega
-        self._g = _strength("nonlinearity", self._plain("nonlinearity", nonlinearity))
-        self._potential = _medium("potential", self._plain("potential", potential), grid)
-        self._loss = _medium("loss", self._plain("loss", loss), grid)
-        self._batch_shape = _common_batch_shape(self._g, self._potential, self._loss)
+        self._g = nonlinearity_of(self._plain("nonlinearity", nonlinearity))
+        self._potential = medium_over(grid, "potential", self._plain("potential", potential))
+        self._loss = medium_over(grid, "loss", self._plain("loss", loss))
+        self._batch_shape = common_batch_shape(self._g, self._potential, self._loss)
 
     def _plain(self, name: str, value: Any) -> Any:
         """The value; what wants gradients is remembered."""
@@ -152,19 +168,19 @@ class Problem:
         ValueError
             If it depends on time, as for `potential` and `loss`: then `at` has its values.
         """
-        g = _fixed("nonlinearity", self._g)
+        g = fixed("nonlinearity", self._g)
         assert g is not None
         return g if g.ndim else float(g)
 
     @property
     def potential(self) -> NDArray[np.float64] | None:
         """V at ``grid.x``: read-only float64, shape ``(..., n)``; None if none was given."""
-        return _fixed("potential", self._potential)
+        return fixed("potential", self._potential)
 
     @property
     def loss(self) -> NDArray[np.float64] | None:
         """gamma at ``grid.x``: read-only float64, shape ``(..., n)``; None if none was given."""
-        return _fixed("loss", self._loss)
+        return fixed("loss", self._loss)
 
     @property
     def in_time(self) -> dict[str, Series | FunctionInTime]:
@@ -181,15 +197,45 @@ class Problem:
 
     def at(self, t: float) -> Problem:
         """The problem with its coefficients frozen at the time ``t``: it depends on time no longer."""
-        if not self.time_dependent:
+        return self.replace(**{name: part.at(float(t)) for name, part in self.in_time.items()})
+
+    def replace(self, **coefficients: Any) -> Problem:
+        """The problem with other coefficients.
+
+        Parameters
+        ----------
+        dispersion, nonlinearity, potential, loss
+            As in the constructor. What is not given stays as it is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the constructor, or there is no such coefficient.
+
+        Examples
+        --------
+        >>> from fourfold import nlse
+        >>> trapped = nlse.Problem(nlse.Grid(n=64, length=20.0), potential=lambda x: 0.5 * x**2)
+        >>> trapped.replace(nonlinearity=-1.0)
+        Problem(Grid(n=64, length=20.0), dispersion={2: 0.5}, nonlinearity=-1.0, potential=<array (64,)>)
+        """
+        for name in coefficients:
+            if name not in COEFFICIENTS:
+                raise TypeError(
+                    f"a Problem has no coefficient {name!r}; it has {', '.join(COEFFICIENTS)}"
+                )
+        if not coefficients:
             return self
-        now: dict[str, Any] = {name: part.at(float(t)) for name, part in self.in_time.items()}
-        fixed: dict[str, Any] = {
-            "nonlinearity": self._g,
-            "potential": self._potential,
-            "loss": self._loss,
-        }
-        return Problem(self._grid, dispersion=self._dispersion, **(fixed | now))
+        other = Problem(self._grid, **coefficients)
+        for name in COEFFICIENTS:
+            if name not in coefficients:
+                for attribute in _KEPT[name]:
+                    setattr(other, attribute, getattr(self, attribute))
+        other._batch_shape = common_batch_shape(other._g, other._potential, other._loss)
+        # Leaves are called "potential" or, inside of one, "potential[0].profile".
+        kept = {k: v for k, v in self._leaves.items() if k.partition("[")[0] not in coefficients}
+        other._leaves = kept | other._leaves
+        return other
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -240,135 +286,10 @@ class Problem:
 
     def __repr__(self) -> str:
         parts = [repr(self._grid)]
-        parts.append(f"dispersion={_brief(self._dispersion)}")
-        parts.append(f"nonlinearity={_brief(self._g)}")
+        parts.append(f"dispersion={brief(self._dispersion)}")
+        parts.append(f"nonlinearity={brief(self._g)}")
         if self._potential is not None:
-            parts.append(f"potential={_brief(self._potential)}")
+            parts.append(f"potential={brief(self._potential)}")
         if self._loss is not None:
-            parts.append(f"loss={_brief(self._loss)}")
+            parts.append(f"loss={brief(self._loss)}")
         return f"Problem({', '.join(parts)})"
-
-
-def _coefficients(dispersion: Mapping[int, float]) -> dict[int, float]:
-    result: dict[int, float] = {}
-    for key, value in dispersion.items():
-        try:
-            order = index(key)
-        except TypeError:
-            raise TypeError(f"dispersion: orders must be integers, got {key!r}") from None
-        if isinstance(key, (bool, np.bool_)) or order < 1:
-            raise ValueError(f"dispersion: orders must be at least 1, got {key!r}")
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-            raise TypeError(f"dispersion[{order}] must be a real number, got {value!r}")
-        if not np.isfinite(value):
-            raise ValueError(f"dispersion[{order}] must be finite, got {value!r}")
-        result[order] = float(value)
-    return dict(sorted(result.items()))
-
-
-def _polynomial(coefficients: Mapping[int, float], k: NDArray[np.float64]) -> NDArray[np.float64]:
-    omega = np.zeros_like(k)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for order, coefficient in coefficients.items():
-            omega += coefficient * k**order
-    if not np.all(np.isfinite(omega)):
-        raise ValueError(
-            f"dispersion {dict(coefficients)} overflows at the grid's largest wavenumber, "
-            f"{np.abs(k).max():.6g}"
-        )
-    omega.flags.writeable = False
-    return omega
-
-
-_InTime = Series | FunctionInTime
-
-
-def _fixed(name: str, part: NDArray[np.float64] | _InTime | None) -> NDArray[np.float64] | None:
-    if isinstance(part, (Series, FunctionInTime)):
-        raise ValueError(f"{name} depends on time; problem.at(t).{name} is its value at a time")
-    return part
-
-
-def _strength(
-    name: str, value: float | ArrayLike | Callable[[float], float] | Modulated
-) -> NDArray[np.float64] | _InTime:
-    if isinstance(value, Modulated):
-        rows = [
-            _real_array(f"{name} (profile)", plain(name, term.profile)[0]) for term in value.terms
-        ]
-        return Series(name, rows, [term.factor for term in value.terms], tail=0)
-    if callable(value):
-        required_parameters(name, value, (1,))
-        return FunctionInTime(name, value, None)
-    return _real_array(name, value)
-
-
-def _medium(name: str, medium: Medium | None, grid: Grid) -> NDArray[np.float64] | _InTime | None:
-    if medium is None:
-        return None
-    if isinstance(medium, Modulated):
-        rows = [
-            _over_x(f"{name} (profile)", plain(name, term.profile)[0], grid)
-            for term in medium.terms
-        ]
-        return Series(name, rows, [term.factor for term in medium.terms], tail=1)
-    if callable(medium) and required_parameters(name, medium, (1, 2)) == 2:
-        return FunctionInTime(name, medium, grid)
-    return _over_x(name, medium, grid)
-
-
-def _over_x(name: str, medium: Any, grid: Grid) -> NDArray[np.float64]:
-    called = callable(medium)
-    values = _real_array(name, medium(grid.x) if called else medium)
-    if values.ndim == 0:
-        values = np.full(grid.n, float(values))
-        values.flags.writeable = False
-    if values.shape[-1] != grid.n:
-        what = "return" if called else "be"
-        raise ValueError(
-            f"{name} must {what} a number or an array whose last dimension is n = {grid.n}, "
-            f"got shape {values.shape}"
-        )
-    return values
-
-
-def _real_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    """A checked, read-only float64 copy."""
-    try:
-        raw = np.asarray(value)
-    except ValueError as error:  # a ragged list
-        raise ValueError(f"{name} is not an array: {error}") from None
-    if raw.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be real numbers, got dtype {raw.dtype}")
-    array = np.array(raw, dtype=np.float64, order="C")
-    if not np.all(np.isfinite(array)):
-        bad = array[~np.isfinite(array)].flat[0]
-        raise ValueError(f"{name} must be finite, got {bad}")
-    array.flags.writeable = False
-    return array
-
-
-def _common_batch_shape(
-    g: NDArray[np.float64] | _InTime,
-    potential: NDArray[np.float64] | _InTime | None,
-    loss: NDArray[np.float64] | _InTime | None,
-) -> tuple[int, ...]:
-    shapes = {"nonlinearity": g.shape if isinstance(g, np.ndarray) else g.batch_shape}
-    for name, part in (("potential", potential), ("loss", loss)):
-        if isinstance(part, np.ndarray):
-            shapes[name] = part.shape[:-1]
-        elif part is not None:
-            shapes[name] = part.batch_shape
-    try:
-        return np.broadcast_shapes(*shapes.values())
-    except ValueError:
-        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(f"batch shapes do not fit together: {listed}") from None
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, (Series, FunctionInTime)):
-        return "<depends on time>"
-    if isinstance(value, np.ndarray):
-        return f"<array {value.shape}>" if value.ndim else repr(float(value))
-    return repr(value)

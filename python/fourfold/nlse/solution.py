@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -205,7 +206,7 @@ class Solution:
         """
         if self._given_statistics is not None:
             return self._given_statistics
-        count = int(np.prod(self.batch_shape))
+        count = math.prod(self.batch_shape)
         if count < 2:
             return None
         recorder = EnsembleRecorder(self.problem, len(self.t), self.batch_shape)
@@ -303,7 +304,7 @@ class Solution:
 
     def __repr__(self) -> str:
         shape = (len(self.t), *self.batch_shape, self.grid.n)
-        count = int(np.prod(self.batch_shape))
+        count = math.prod(self.batch_shape)
         kept = f"psi {shape}" if self.has_fields else f"statistics of {count} realisations"
         span = f"t = {self.t[0]:g} ... {self.t[-1]:g}" if len(self.t) > 1 else f"t = {self.t[0]:g}"
         return f"Solution({kept}, {span}, method={self.stats.method!r}, steps={self.stats.steps})"

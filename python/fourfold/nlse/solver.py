@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from typing import Any
@@ -148,7 +149,7 @@ def solve(
     leaves = wanted_leaves(problem, psi0)
     if leaves:
         check_differentiable(chosen.name, store, save)
-    count = int(np.prod(batch_shape))
+    count = math.prod(batch_shape)
     if store == "statistics" and count < 2:
         raise ValueError(
             f'store="statistics" needs at least 2 realisations, got psi0 of shape {field.shape}'

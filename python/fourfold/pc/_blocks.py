@@ -16,7 +16,7 @@ from fourfold.pc._stream import ESCAPED, LENGTH_MASK, MISSING, RAW, Header
 from fourfold.pc.circuit import Circuit
 from fourfold.pc.table import Codes, pack_texts, unpack_texts
 
-__all__ = ["BlockCoder", "Items", "Payload"]
+__all__ = ["BlockCoder", "Items", "Payload", "check_model"]
 
 _NO_VALUE = np.int32(2**31 - 1)
 """Stands for what is no code at all: no variable has so many values."""
@@ -79,6 +79,12 @@ class Payload:
     items: int
 
 
+def check_model(model: Circuit) -> None:
+    """Refuse what is no circuit: a path, say."""
+    if not isinstance(model, Circuit):
+        raise TypeError(f"model: expected a Circuit, got {type(model).__name__}")
+
+
 class BlockCoder:
     """Codes the blocks of one stream.
 
@@ -97,6 +103,7 @@ class BlockCoder:
     """
 
     def __init__(self, model: Circuit, header: Header) -> None:
+        check_model(model)
         if header.digest != model.digest:
             raise ModelMismatchError(
                 f"the stream was made with the model {header.digest.hex()[:16]}..., this is "

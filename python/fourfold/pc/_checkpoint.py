@@ -21,12 +21,12 @@ import numpy.typing as npt
 
 from fourfold.errors import DamagedFileError
 from fourfold.pc._options import Options
+from fourfold.pc._sealed import unsealed, write_sealed
 from fourfold.pc.circuit import Circuit
 
 __all__ = ["State", "load", "name_of", "save"]
 
 _MAGIC = b"\x89FFPK\r\n\x1a"
-_DIGEST = 32
 
 Table = npt.NDArray[np.float32]
 
@@ -95,20 +95,7 @@ def save(
     ).encode()
     parts = [_MAGIC, struct.pack("<I", len(header)), header]
     parts += [array.tobytes() for array in written.values()]
-    digest = hashlib.blake2b(digest_size=_DIGEST)
-    target = Path(path)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            for part in parts:
-                digest.update(part)
-                file.write(part)
-            file.write(digest.digest())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_sealed(path, parts)
 
 
 def load(path: str | os.PathLike[str], name: str) -> tuple[State, dict[str, npt.NDArray[Any]]]:
@@ -122,16 +109,12 @@ def load(path: str | os.PathLike[str], name: str) -> tuple[State, dict[str, npt.
         If it belongs to another run.
     """
     content = Path(path).read_bytes()
-    body, digest = content[:-_DIGEST], content[-_DIGEST:]
     if not content.startswith(_MAGIC):
         raise DamagedFileError(f"{path}: not a checkpoint of fourfold.pc")
-    if hashlib.blake2b(body, digest_size=_DIGEST).digest() != digest:
-        raise DamagedFileError(
-            f"{path}: the checksum does not fit: the file is cut off or was changed"
-        )
+    body = unsealed(path, content)
     (length,) = struct.unpack_from("<I", body, len(_MAGIC))
     at = len(_MAGIC) + 4
-    header = json.loads(body[at : at + length])
+    header = json.loads(bytes(body[at : at + length]))
     at += length
     if header["run"] != name:
         raise ValueError(

@@ -19,6 +19,8 @@ class ByteSource:
     """
 
     def __init__(self, source: BinaryIO | Iterable[bytes]) -> None:
+        if isinstance(source, str):
+            raise TypeError("source: expected a binary file or an iterable of bytes, got str")
         read = getattr(source, "read", None)
         self._pieces = iter(source) if read is None else _read_pieces(read)
         self._rest = memoryview(b"")

@@ -53,6 +53,8 @@ def pairwise_mutual_information(
         raise ValueError("data: expected at least one row to learn a tree from, got none")
     if bins < 2:
         raise ValueError(f"bins: expected at least 2, got {bins}")
+    if max_rows is not None and max_rows < 1:
+        raise ValueError(f"tree_rows: expected at least 1, got {max_rows}")
     rows = np.arange(n)
     if max_rows is not None and n > max_rows:
         rows = np.sort(np.random.default_rng(seed).permutation(n)[:max_rows])

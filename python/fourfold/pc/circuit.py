@@ -88,7 +88,7 @@ class Circuit:
         self._structure = structure
         self._packed = packed
         self._event_shape = _check_event_shape(event_shape, structure.num_variables)
-        self._metadata = {} if metadata is None else json.loads(json.dumps(dict(metadata)))
+        self._metadata = json.loads(metadata_text(metadata))
         self._history: tuple[Epoch, ...] = ()
 
     @classmethod
@@ -108,7 +108,14 @@ class Circuit:
             )
         tables = [place.of(packed) for _, place in _places(structure)]
         v = structure.num_nodes
-        return cls(structure, tables[0], [None, *tables[1:v]], tables[v:], event_shape=event_shape)
+        return cls(
+            structure,
+            tables[0],
+            [None, *tables[1:v]],
+            tables[v:],
+            event_shape=event_shape,
+            metadata=metadata,
+        )
 
     @property
     def structure(self) -> Structure:
@@ -461,6 +468,22 @@ def _checked(name: str, table: Any, shape: tuple[int, ...]) -> npt.NDArray[np.fl
         row = f" row {worst}" if array.ndim > 1 else ""
         raise ValueError(f"{name}:{row} must sum to 1, got {total:.6g}")
     return array.astype(np.float32)
+
+
+def metadata_text(metadata: Mapping[str, Any] | None) -> str:
+    """What is recorded along with a model or a stream, as JSON.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If JSON cannot hold it.
+    """
+    try:
+        return json.dumps(
+            dict(metadata or {}), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"metadata: expected what JSON can hold: {error}") from None
 
 
 def _check_event_shape(event_shape: Sequence[int] | None, size: int) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.errors import CorruptStreamError
-from fourfold.pc._blocks import BlockCoder, Items, Payload
+from fourfold.pc._blocks import BlockCoder, Items, Payload, check_model
 from fourfold.pc._observations import as_array
 from fourfold.pc._source import ByteSource
 from fourfold.pc._stream import (
@@ -29,7 +28,7 @@ from fourfold.pc._stream import (
     read_footer,
     start_length,
 )
-from fourfold.pc.circuit import Circuit
+from fourfold.pc.circuit import Circuit, metadata_text
 from fourfold.pc.front_end import FrontEnd
 from fourfold.pc.reader import CompressedReader
 from fourfold.pc.table import TableSchema
@@ -107,6 +106,7 @@ def compress(
     --------
     decompress, encode_stream, CompressedReader
     """
+    check_model(model)
     single = schema is None and _is_single(model, data, front_end)
     if single:
         data = data[None]
@@ -247,6 +247,7 @@ def decode_stream(
 
 def _encode(model: Circuit, batches: Iterator[Any], how: _How) -> Iterator[tuple[bytes, int]]:
     """Pieces of the stream, with the number of items that are done."""
+    check_model(model)
     try:
         first = next(batches)
     except StopIteration:
@@ -314,6 +315,8 @@ def _header(model: Circuit, first: Any, how: _How) -> Header:
         raise ValueError(
             f"data: items of {header.item_bytes} bytes are larger than a block, {MAX_BLOCK_BYTES}"
         )
+    if how.block_items is not None and not isinstance(how.block_items, (int, np.integer)):
+        raise TypeError(f"block_items: expected an integer, got {type(how.block_items).__name__}")
     count = (
         max(1, _BLOCK_BYTES // header.item_bytes) if how.block_items is None else how.block_items
     )
@@ -322,8 +325,7 @@ def _header(model: Circuit, first: Any, how: _How) -> Header:
             f"block_items: expected 1 to {MAX_BLOCK_BYTES // header.item_bytes} items of "
             f"{header.item_bytes} bytes, got {count}"
         )
-    text = json.dumps(dict(how.metadata or {}), ensure_ascii=False, separators=(",", ":"))
-    return replace(header, block_items=count, metadata=text)
+    return replace(header, block_items=count, metadata=metadata_text(how.metadata))
 
 
 def _check_cardinality(name: str, wanted: npt.NDArray[np.int32], model: Circuit) -> None:

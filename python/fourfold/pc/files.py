@@ -21,7 +21,6 @@ L                          metadata, a JSON object in UTF-8
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import struct
@@ -31,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from fourfold.errors import DamagedFileError
+from fourfold.pc._sealed import unsealed, write_sealed
 from fourfold.pc.circuit import Circuit, table_shapes
 from fourfold.pc.structure import Structure
 
@@ -39,7 +39,6 @@ __all__ = ["load", "save"]
 _MAGIC = b"\x89FFPC\r\n\x1a"
 _VERSION = 1
 _HEADER = struct.Struct("<8s5I")
-_DIGEST = 32
 
 
 def save(circuit: Circuit, path: str | os.PathLike[str]) -> None:
@@ -67,21 +66,7 @@ def save(circuit: Circuit, path: str | os.PathLike[str]) -> None:
     ]
     parts += [table.astype("<f4") for table in circuit.tables]
     parts.append(metadata)
-    target = Path(path)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
-    digest = hashlib.blake2b(digest_size=_DIGEST)
-    try:
-        with temporary.open("wb") as file:
-            for part in parts:
-                content = part if isinstance(part, bytes) else part.tobytes()
-                digest.update(content)
-                file.write(content)
-            file.write(digest.digest())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_sealed(path, (part if isinstance(part, bytes) else part.tobytes() for part in parts))
 
 
 def load(path: str | os.PathLike[str]) -> Circuit:
@@ -102,18 +87,14 @@ def load(path: str | os.PathLike[str]) -> Circuit:
     content = Path(path).read_bytes()
     if not content.startswith(_MAGIC):
         raise DamagedFileError(f"{path}: not a circuit file: it does not begin with {_MAGIC!r}")
-    if len(content) < _HEADER.size + _DIGEST:
+    if len(content) < _HEADER.size:
         raise DamagedFileError(f"{path}: cut off inside the header, after {len(content)} bytes")
     _, version, *sizes = _HEADER.unpack_from(content)
     if version != _VERSION:
         raise DamagedFileError(
             f"{path}: version {version} of the format; this fourfold reads version {_VERSION}"
         )
-    body = memoryview(content)[:-_DIGEST]
-    if hashlib.blake2b(body, digest_size=_DIGEST).digest() != content[-_DIGEST:]:
-        raise DamagedFileError(
-            f"{path}: the checksum does not fit: the file is cut off or was changed"
-        )
+    body = unsealed(path, content)
     try:
         return _parse(body[_HEADER.size :], *sizes)
     except (ValueError, TypeError) as error:

@@ -18,6 +18,7 @@ __all__ = ["FAMILIES", "Experiment", "FamilyResult", "Report", "run"]
 # Name -> module that holds the FAMILY. A new family is one line here.
 FAMILIES: dict[str, str] = {
     "nlse": "fourfold.reproduce.nlse",
+    "gp": "fourfold.reproduce.gp",
     "kan": "fourfold.reproduce.kan",
     "pc": "fourfold.reproduce.pc",
 }

@@ -14,6 +14,7 @@ from fourfold.cli.nlse.schema import (
     GaussianPotential,
     Harmonic,
     Lattice,
+    NoiseTable,
     Potential,
     RunConfig,
 )
@@ -60,9 +61,7 @@ def initial_fields(config: RunConfig, grid: nlse.Grid, folder: Path) -> Fields:
         start = state.psi(grid, config.time.start)
     psi = np.empty(shape, np.complex128)
     psi[...] = start
-    noise = config.noise
-    if noise.relative > 0:
-        psi = nlse.add_noise(psi, relative=noise.relative, rng=np.random.default_rng(noise.seed))
+    psi = _with_noise(psi, grid, config.noise)
     return psi.astype(np.complex64) if config.solver.precision == "single" else psi
 
 
@@ -73,7 +72,7 @@ def closed_form(config: RunConfig) -> Callable[[nlse.Grid, float], Fields] | Non
         dict(physics.dispersion) == {"2": 0.5}
         and physics.loss == 0
         and physics.potential.kind == "none"
-        and config.noise.relative == 0
+        and not config.noise.present
     )
     state = config.initial
     if not plain:
@@ -85,6 +84,17 @@ def closed_form(config: RunConfig) -> Callable[[nlse.Grid, float], Fields] | Non
         fits = here == case.grid and config.time.start == case.t[0] and physics.nonlinearity == 1
         return (lambda grid, t: exact(t)) if exact is not None and fits else None
     return state.psi if state.exact_for and state.exact_for == physics.nonlinearity else None
+
+
+def _with_noise(
+    psi: npt.NDArray[np.complex128], grid: nlse.Grid, noise: NoiseTable
+) -> npt.NDArray[np.complex128]:
+    if not noise.present:
+        return psi
+    if noise.kind == "white":
+        return nlse.add_noise(psi, relative=noise.relative, rng=noise.seed)
+    add = nlse.add_photon_noise if noise.kind == "photon" else nlse.add_vacuum_noise
+    return add(psi, grid, quantum=noise.quantum, rng=noise.seed)
 
 
 def _potential(

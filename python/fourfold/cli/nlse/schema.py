@@ -138,13 +138,34 @@ class SolverTable(Table):
 
 
 class NoiseTable(Table):
-    """Complex white noise on the initial state, drawn anew for each realisation.
+    """Noise on the initial state, drawn anew for each realisation from a generator of that seed.
 
-    `fourfold.nlse.add_noise` with a generator of that seed.
+    ``white``: `fourfold.nlse.add_noise`; ``photon``: `fourfold.nlse.add_photon_noise`, one photon of
+    random phase in each mode; ``vacuum``: `fourfold.nlse.add_vacuum_noise`, truncated Wigner.
     """
 
+    kind: Annotated[str, BeforeValidator(one_of("white", "photon", "vacuum"))] = "white"
     relative: NotNegative = 0.0
+    quantum: NotNegative = 0.0
     seed: Seed = 0
+
+    @property
+    def present(self) -> bool:
+        """Whether there is any."""
+        return self.relative > 0 or self.quantum > 0
+
+    @model_validator(mode="after")
+    def _one_strength(self) -> NoiseTable:
+        if self.kind == "white" and self.quantum > 0:
+            raise ValueError("quantum is for kind = 'photon' or 'vacuum'; set kind")
+        if self.kind != "white":
+            if self.relative > 0:
+                raise ValueError("relative is for kind = 'white'; set quantum instead")
+            if self.quantum == 0:
+                raise ValueError(
+                    f"kind = '{self.kind}' needs quantum, the mass that one quantum has, above 0"
+                )
+        return self
 
 
 class EnsembleTable(Table):
@@ -198,10 +219,10 @@ class RunConfig(Table):
 
     @model_validator(mode="after")
     def _ensemble_differs(self) -> RunConfig:
-        same = self.noise.relative == 0 and not isinstance(self.initial, FromFile)
+        same = not self.noise.present and not isinstance(self.initial, FromFile)
         if self.ensemble.size > 1 and same:
             raise ValueError(
-                f"ensemble.size = {self.ensemble.size} with noise.relative = 0 would compute the "
-                "same run again and again; set noise.relative"
+                f"ensemble.size = {self.ensemble.size} without noise would compute the same run "
+                "again and again; set noise.relative, or noise.kind and noise.quantum"
             )
         return self

@@ -33,7 +33,9 @@ def train(
     patch: Annotated[
         int, typer.Option(help="Cut images into patches of so many pixels a side.", min=0)
     ] = 0,
-    levels: Annotated[int, typer.Option(help="Wavelet levels, with --patch.", min=0)] = 2,
+    levels: Annotated[
+        int, typer.Option(help="How often to halve the resolution, with --patch.", min=0)
+    ] = 2,
     max_values: Annotated[
         int, typer.Option(help="Most values of a table's column; the rarest are escaped.", min=1)
     ] = 4096,

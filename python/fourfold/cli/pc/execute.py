@@ -76,7 +76,9 @@ def _observations(
     channels = shape[2] if len(shape) == 3 else None
     front = _refusing(
         "--patch",
-        lambda: pc.FrontEnd((patch, patch), "ycocg_r" if channels == 3 else "none", levels),
+        lambda: pc.FrontEnd(
+            (patch, patch), "ycocg_r" if channels == 3 else "none", levels, "interpolation"
+        ),
     )
     codes = _refusing(str(path), lambda: front.forward(loaded.data))
     return codes, front.cardinality(channels).reshape(-1), front, None

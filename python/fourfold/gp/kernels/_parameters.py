@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,13 @@ class Parameter:
     def to_value(self, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Inverse of `theta`."""
         return (np.exp(theta) if self.log else theta).reshape(self.value.shape)
+
+    def with_value(self, value: npt.ArrayLike) -> Parameter:
+        """Return this parameter with another value, checked as the first one was."""
+        array = checked_values(self.name, value, vector=self.value.ndim == 1)
+        if self.log and not (array > 0).all():
+            raise ValueError(f"{self.name}: expected positive numbers, got {array}")
+        return replace(self, value=array)
 
     @property
     def theta_bounds(self) -> npt.NDArray[np.float64]:

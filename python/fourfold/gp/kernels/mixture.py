@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from fourfold.gp.kernels._parameters import (
     checked_values,
     positive_parameter,
 )
-from fourfold.gp.kernels.base import Kernel
+from fourfold.gp.kernels._parametric import ParametricKernel
 
 __all__ = ["Matern", "SpectralMixture", "SquaredExponential", "StudentTMixture"]
 
@@ -41,7 +41,7 @@ def _rate_by_lengthscale(
     return np.asarray(-power * _rate(envelope, lengthscale) / lengthscale)
 
 
-class _Single(Kernel):
+class _Single(ParametricKernel):
     """``variance * g(z / lengthscale)``."""
 
     _envelope: Envelope
@@ -53,32 +53,30 @@ class _Single(Kernel):
         lengthscale_bounds: Bounds,
         variance_bounds: Bounds,
     ) -> None:
-        self._lengthscale = positive_parameter("lengthscale", lengthscale, lengthscale_bounds)
-        self._variance = positive_parameter("variance", variance, variance_bounds)
+        super().__init__(
+            positive_parameter("lengthscale", lengthscale, lengthscale_bounds),
+            positive_parameter("variance", variance, variance_bounds),
+        )
 
     @property
     def lengthscale(self) -> float:
         """In the units of x."""
-        return float(self._lengthscale.value)
+        return self._numbers[0]
 
     @property
     def variance(self) -> float:
         """``k(0)``."""
-        return float(self._variance.value)
+        return self._numbers[1]
 
     @property
     def highest_order(self) -> int:
         """The highest derivative at lag 0."""
         return HIGHEST_ORDER[self._envelope]
 
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Length-scale and variance."""
-        return self._lengthscale, self._variance
-
     def _packed(self) -> npt.NDArray[np.float64]:
+        lengthscale, variance = self._parameters
         return np.array(
-            [[self.variance], [float(_rate(self._envelope, self._lengthscale.value))], [0.0]]
+            [[float(variance.value)], [float(_rate(self._envelope, lengthscale.value))], [0.0]]
         )
 
     def _jet(self, lag: npt.NDArray[np.float64], orders: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -92,7 +90,7 @@ class _Single(Kernel):
     ) -> list[npt.NDArray[np.float64]]:
         gradient = mixture_pull_back(self._envelope, self._packed(), lag, orders, cotangent)
         by_lengthscale = gradient[1, 0] * _rate_by_lengthscale(
-            self._envelope, self._lengthscale.value
+            self._envelope, self._parameters[0].value
         )
         return [np.asarray(by_lengthscale), gradient[0, 0]]
 
@@ -121,19 +119,6 @@ class SquaredExponential(_Single):
         variance_bounds: Bounds = (1e-8, 1e8),
     ) -> None:
         super().__init__(lengthscale, variance, lengthscale_bounds, variance_bounds)
-
-    def _with_values(self, values: Sequence[npt.NDArray[np.float64]]) -> Self:
-        return type(self)(
-            float(values[0]),
-            float(values[1]),
-            lengthscale_bounds=self._lengthscale.bounds,
-            variance_bounds=self._variance.bounds,
-        )
-
-    def __repr__(self) -> str:
-        return (
-            f"SquaredExponential(lengthscale={self.lengthscale:.6g}, variance={self.variance:.6g})"
-        )
 
 
 class Matern(_Single):
@@ -175,20 +160,11 @@ class Matern(_Single):
         self.nu = float(nu)
         self._envelope = self._by_nu[self.nu]
 
-    def _with_values(self, values: Sequence[npt.NDArray[np.float64]]) -> Self:
-        return type(self)(
-            float(values[0]),
-            self.nu,
-            float(values[1]),
-            lengthscale_bounds=self._lengthscale.bounds,
-            variance_bounds=self._variance.bounds,
-        )
-
     def __repr__(self) -> str:
         return f"Matern(lengthscale={self.lengthscale:.6g}, nu={self.nu}, variance={self.variance:.6g})"
 
 
-class _Mixture(Kernel):
+class _Mixture(ParametricKernel):
     """``sum_q w_q g(z / l_q) cos(2 pi f_q z)``."""
 
     _envelope: ClassVar[Envelope]
@@ -203,15 +179,15 @@ class _Mixture(Kernel):
         lengthscales_bounds: Bounds = (1e-5, 1e5),
         frequencies_bounds: Bounds = (0.0, 1e5),
     ) -> None:
-        self._weights = positive_parameter("weights", weights, weights_bounds, vector=True)
-        self._lengthscales = positive_parameter(
-            "lengthscales", lengthscales, lengthscales_bounds, vector=True
-        )
-        self._frequencies = Parameter(
-            "frequencies",
-            checked_values("frequencies", frequencies, vector=True),
-            False,
-            checked_bounds("frequencies", frequencies_bounds, positive=False),
+        super().__init__(
+            positive_parameter("weights", weights, weights_bounds, vector=True),
+            positive_parameter("lengthscales", lengthscales, lengthscales_bounds, vector=True),
+            Parameter(
+                "frequencies",
+                checked_values("frequencies", frequencies, vector=True),
+                False,
+                checked_bounds("frequencies", frequencies_bounds, positive=False),
+            ),
         )
         sizes = [p.value.size for p in self.parameters]
         if len(set(sizes)) > 1:
@@ -222,35 +198,22 @@ class _Mixture(Kernel):
     @property
     def weights(self) -> npt.NDArray[np.float64]:
         """w, (Q,)."""
-        return self._weights.value
+        return self._parameters[0].value
 
     @property
     def lengthscales(self) -> npt.NDArray[np.float64]:
         """l, (Q,), in the units of x."""
-        return self._lengthscales.value
+        return self._parameters[1].value
 
     @property
     def frequencies(self) -> npt.NDArray[np.float64]:
         """f, (Q,), in cycles per unit of x."""
-        return self._frequencies.value
+        return self._parameters[2].value
 
     @property
     def highest_order(self) -> int:
         """The highest derivative at lag 0."""
         return HIGHEST_ORDER[self._envelope]
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Weights, length-scales, frequencies."""
-        return self._weights, self._lengthscales, self._frequencies
-
-    def _with_values(self, values: Sequence[npt.NDArray[np.float64]]) -> Self:
-        return type(self)(
-            *values,
-            weights_bounds=self._weights.bounds,
-            lengthscales_bounds=self._lengthscales.bounds,
-            frequencies_bounds=self._frequencies.bounds,
-        )
 
     def _packed(self) -> npt.NDArray[np.float64]:
         rate = _rate(self._envelope, self.lengthscales)

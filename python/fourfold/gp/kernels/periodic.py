@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.gp.kernels._parameters import Bounds, Parameter, positive_parameter
-from fourfold.gp.kernels.base import Kernel
+from fourfold.gp.kernels._parameters import Bounds, positive_parameter
+from fourfold.gp.kernels._parametric import ParametricKernel
 from fourfold.gp.kernels.leibniz import by_scaling_the_lag, product_jet
 
 __all__ = ["Periodic"]
@@ -17,7 +16,7 @@ __all__ = ["Periodic"]
 Array = npt.NDArray[np.float64]
 
 
-class Periodic(Kernel):
+class Periodic(ParametricKernel):
     """``k(z) = variance * exp(-2 sin(pi z / period)^2 / lengthscale^2)`` (MacKay 1998).
 
     Parameters
@@ -42,32 +41,36 @@ class Periodic(Kernel):
         period_bounds: Bounds = (1e-5, 1e5),
         variance_bounds: Bounds = (1e-8, 1e8),
     ) -> None:
-        self._lengthscale = positive_parameter("lengthscale", lengthscale, lengthscale_bounds)
-        self._period = positive_parameter("period", period, period_bounds)
-        self._variance = positive_parameter("variance", variance, variance_bounds)
+        super().__init__(
+            positive_parameter("lengthscale", lengthscale, lengthscale_bounds),
+            positive_parameter("period", period, period_bounds),
+            positive_parameter("variance", variance, variance_bounds),
+        )
+
+    @property
+    def lengthscale(self) -> float:
+        """Of the sine: a number without units."""
+        return self._numbers[0]
+
+    @property
+    def period(self) -> float:
+        """In the units of x."""
+        return self._numbers[1]
+
+    @property
+    def variance(self) -> float:
+        """``k(0)``."""
+        return self._numbers[2]
 
     @property
     def highest_order(self) -> int:
         """The highest derivative at lag 0."""
         return 4
 
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Length-scale, period and variance."""
-        return self._lengthscale, self._period, self._variance
-
-    def _with_values(self, values: Sequence[Array]) -> Self:
-        return type(self)(
-            *(float(v) for v in values),
-            lengthscale_bounds=self._lengthscale.bounds,
-            period_bounds=self._period.bounds,
-            variance_bounds=self._variance.bounds,
-        )
-
     def _derivatives(self, lag: Array, top: int) -> Array:
         """Of ``exp(b (cos(omega z) - 1))``, b = 1/lengthscale^2: ``k' = phi k``, phi = -b omega sin(omega z)."""
-        b = 1 / float(self._lengthscale.value) ** 2
-        omega = 2 * np.pi / float(self._period.value)
+        b = 1 / self.lengthscale**2
+        omega = 2 * np.pi / self.period
         phi = np.stack(
             [-b * omega ** (j + 1) * np.sin(omega * lag + j * np.pi / 2) for j in range(top)]
             or [np.zeros_like(lag)]
@@ -78,10 +81,10 @@ class Periodic(Kernel):
         return np.stack(k)
 
     def _jet(self, lag: Array, orders: Sequence[int]) -> Array:
-        return float(self._variance.value) * self._derivatives(lag, max(orders))[orders]
+        return self.variance * self._derivatives(lag, max(orders))[orders]
 
     def _pull_back(self, lag: Array, orders: Sequence[int], cotangent: Array) -> list[Array]:
-        lengthscale, period, variance = (float(p.value) for p in self.parameters)
+        lengthscale, period, variance = self._numbers
         top = max(orders)
         k = self._derivatives(lag, top + 1)
         omega = 2 * np.pi / period
@@ -95,9 +98,3 @@ class Periodic(Kernel):
             np.asarray(-by_scale / period),
             np.asarray(by_variance),
         ]
-
-    def __repr__(self) -> str:
-        lengthscale, period, variance = (float(p.value) for p in self.parameters)
-        return (
-            f"Periodic(lengthscale={lengthscale:.6g}, period={period:.6g}, variance={variance:.6g})"
-        )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.gp.kernels._parameters import Bounds, Parameter, positive_parameter
-from fourfold.gp.kernels.base import Kernel
+from fourfold.gp.kernels._parameters import Bounds, positive_parameter
+from fourfold.gp.kernels._parametric import ParametricKernel
 from fourfold.gp.kernels.leibniz import by_scaling_the_lag
 
 __all__ = ["RationalQuadratic"]
@@ -31,7 +30,7 @@ def _of_square(h: list[Array], lag: Array, top: int) -> Array:
     return np.stack([sum(f * lag**p * h[j] for f, p, j in _OF_SQUARE[r]) for r in range(top + 1)])
 
 
-class RationalQuadratic(Kernel):
+class RationalQuadratic(ParametricKernel):
     """``k(z) = variance * (1 + z^2 / (2 alpha lengthscale^2))^(-alpha)``.
 
     Parameters
@@ -56,30 +55,34 @@ class RationalQuadratic(Kernel):
         alpha_bounds: Bounds = (1e-3, 1e4),
         variance_bounds: Bounds = (1e-8, 1e8),
     ) -> None:
-        self._lengthscale = positive_parameter("lengthscale", lengthscale, lengthscale_bounds)
-        self._alpha = positive_parameter("alpha", alpha, alpha_bounds)
-        self._variance = positive_parameter("variance", variance, variance_bounds)
+        super().__init__(
+            positive_parameter("lengthscale", lengthscale, lengthscale_bounds),
+            positive_parameter("alpha", alpha, alpha_bounds),
+            positive_parameter("variance", variance, variance_bounds),
+        )
+
+    @property
+    def lengthscale(self) -> float:
+        """In the units of x."""
+        return self._numbers[0]
+
+    @property
+    def alpha(self) -> float:
+        """The exponent."""
+        return self._numbers[1]
+
+    @property
+    def variance(self) -> float:
+        """``k(0)``."""
+        return self._numbers[2]
 
     @property
     def highest_order(self) -> int:
         """The highest derivative at lag 0."""
         return 4
 
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Length-scale, alpha and variance."""
-        return self._lengthscale, self._alpha, self._variance
-
-    def _with_values(self, values: Sequence[Array]) -> Self:
-        return type(self)(
-            *(float(v) for v in values),
-            lengthscale_bounds=self._lengthscale.bounds,
-            alpha_bounds=self._alpha.bounds,
-            variance_bounds=self._variance.bounds,
-        )
-
     def _constants(self) -> tuple[float, float, float]:
-        lengthscale, alpha, variance = (float(p.value) for p in self.parameters)
+        lengthscale, alpha, variance = self._numbers
         return 0.5 / (alpha * lengthscale**2), alpha, variance
 
     def _powers(self, lag: Array, top: int) -> list[Array]:
@@ -93,7 +96,7 @@ class RationalQuadratic(Kernel):
 
     def _jet(self, lag: Array, orders: Sequence[int]) -> Array:
         top = max(orders)
-        return float(self._variance.value) * _of_square(self._powers(lag, top), lag, top)[orders]
+        return self.variance * _of_square(self._powers(lag, top), lag, top)[orders]
 
     def _pull_back(self, lag: Array, orders: Sequence[int], cotangent: Array) -> list[Array]:
         c, alpha, variance = self._constants()
@@ -107,12 +110,5 @@ class RationalQuadratic(Kernel):
         by_power = _of_square([h[j] * (sums[j] - logarithm) for j in range(top + 1)], lag, top)
         by_alpha = variance * float(np.sum(cotangent * by_power[orders])) - by_scale / (2 * alpha)
         by_variance = float(np.sum(cotangent * k[orders]))
-        by_lengthscale = -by_scale / float(self._lengthscale.value)
+        by_lengthscale = -by_scale / self.lengthscale
         return [np.asarray(by_lengthscale), np.asarray(by_alpha), np.asarray(by_variance)]
-
-    def __repr__(self) -> str:
-        lengthscale, alpha, variance = (float(p.value) for p in self.parameters)
-        return (
-            f"RationalQuadratic(lengthscale={lengthscale:.6g}, alpha={alpha:.6g}, "
-            f"variance={variance:.6g})"
-        )

@@ -35,8 +35,11 @@ class Solution:
     jitter : float
         What was added to the unit diagonal of the scaled Gram matrix.
     history : list of dict
-        One entry per step: ``stage`` is "learn" (``kernel``, ``iterations``, ``log_marginal_likelihood``) or
-        "newton" (``residual``, ``step``).
+        One entry per step: ``stage`` is "learn" (``kernel``, ``iterations``, ``failures``, ``log_marginal_likelihood``) or
+        "newton" (``residual``, ``step``). ``failures`` says how often the search met hyperparameters whose matrix
+        is not positive definite.
+    negative_variances : int
+        How many variances of the last call of `std` came out below 0 within rounding and were returned as 0.
     """
 
     def __init__(self, problem: Problem, factor: Factor, history: list[dict[str, Any]]) -> None:
@@ -46,6 +49,7 @@ class Solution:
         self.log_marginal_likelihood = factor.log_marginal_likelihood
         self.jitter = factor.jitter
         self.history = history
+        self.negative_variances = 0
         self._factor = factor
         self._weights = factor.weights
 
@@ -90,7 +94,8 @@ class Solution:
         """Posterior standard deviation of u at points (n,).
 
         It is the uncertainty of the (last linearised) problem given the kernel. The variance is a difference of
-        numbers near ``k(0)``; a difference below 0 within rounding (``1e-10 k(0)``) is returned as 0.
+        numbers near ``k(0)``; a difference below 0 within rounding (100 eps k(0)) is returned as 0 and counted in
+        `negative_variances`.
 
         Raises
         ------
@@ -106,11 +111,12 @@ class Solution:
             half = scipy.linalg.solve_triangular(factor.lower, cross.T, lower=True)
             found[piece] = prior - np.sum(half**2, axis=0)
         lowest = float(found.min(initial=0.0))
-        if lowest < -1e-10 * prior:
+        if lowest < -100 * np.finfo(np.float64).eps * prior:
             raise NotPositiveDefiniteError(
                 f"the posterior variance is {lowest:.3g} with k(0) = {prior:.3g}; raise jitter",
                 smallest_eigenvalue=lowest,
             )
+        self.negative_variances = int(np.count_nonzero(found < 0))
         return np.sqrt(self.variance * np.maximum(found, 0.0))
 
     def _checked(self, points: npt.ArrayLike) -> Array:

@@ -21,6 +21,10 @@ __all__ = ["solve"]
 Array = npt.NDArray[np.float64]
 
 _LARGEST_JITTER = 1e-6
+# Of the box around the best hyperparameters (in theta) that a search is confined to after failures.
+_SMALLEST_RADIUS = 1e-3
+# Of a Gauss-Newton step.
+_SMALLEST_STEP = 2.0**-10
 
 
 def solve(
@@ -47,7 +51,7 @@ def solve(
         `SpectralMixture` with frequencies from the spectrum of the source.
     learn : bool
         Maximise the marginal likelihood over the free hyperparameters (L-BFGS-B with analytic gradients; for
-        nonlinear problems of the equation linearised at u = 0).
+        nonlinear problems of the equation linearised at the solution, which is then found once more).
     max_iterations : int
         Of L-BFGS-B; it stops there without complaint: any kernel gives a solution.
     jitter : float
@@ -75,9 +79,15 @@ def solve(
     start = starting_kernel(problem) if kernel is None else kernel
     history: list[dict[str, Any]] = []
     system = _linearised(problem, np.zeros(problem.points))
-    factor = _fitted(system, start, jitter, max_iterations if learn else 0, history)
     if problem.nonlinear is not None:
+        # The likelihood is that of the equation linearised at the solution: first find that.
+        factor = _factorised(system, start, jitter)
         factor = _newton(problem, factor, newton_steps, tolerance, history)
+        system = factor.system
+    if problem.nonlinear is None or learn:
+        factor = _fitted(system, start, jitter, max_iterations if learn else 0, history)
+        if problem.nonlinear is not None:
+            factor = _newton(problem, factor, newton_steps, tolerance, history)
     return Solution(problem, factor, history)
 
 
@@ -110,39 +120,74 @@ def _factorised(system: System, kernel: Kernel, jitter: float) -> Factor:
 def _fitted(
     system: System, kernel: Kernel, jitter: float, iterations: int, history: list[dict[str, Any]]
 ) -> Factor:
-    factor, steps = _factorised(system, kernel, jitter), 0
+    factor, steps, failures = _factorised(system, kernel, jitter), 0, 0
     if iterations and kernel.theta.size and np.any(system.y):
-        found, steps = _learned(system, kernel, factor.jitter, iterations)
+        found, steps, failures = _learned(system, kernel, factor.jitter, iterations)
         factor = _factorised(system, found, factor.jitter)
     history.append(
         {
             "stage": "learn",
             "kernel": type(kernel).__name__,
             "iterations": steps,
+            "failures": failures,
             "log_marginal_likelihood": factor.log_marginal_likelihood,
         }
     )
     return factor
 
 
-def _learned(system: System, kernel: Kernel, jitter: float, iterations: int) -> tuple[Kernel, int]:
+class _NotPositive(Exception):
+    """Raised inside the optimiser where the Gram matrix cannot be decomposed."""
+
+
+def _learned(
+    system: System, kernel: Kernel, jitter: float, iterations: int
+) -> tuple[Kernel, int, int]:
+    """The likeliest kernel found, iterations made, and how often the search left the positive definite region.
+
+    The likelihood does not exist where Cholesky fails. The search then starts again from the best point so far,
+    confined to a box around it of half the size of the step that failed.
+    """
+    best, lowest, made, failures = kernel.theta, np.inf, 0, 0
+    bounds = kernel.theta_bounds
+
     def objective(theta: Array) -> tuple[float, Array]:
+        nonlocal best, lowest
         try:
             factor = Factor(system, kernel.with_theta(theta), jitter)
         except scipy.linalg.LinAlgError:
-            # A wall for the line search; such a point is never accepted.
-            return 1e10, np.zeros_like(theta)
-        return -factor.log_marginal_likelihood, -factor.gradient()
+            raise _NotPositive(float(np.abs(theta - best).max())) from None
+        value = -factor.log_marginal_likelihood
+        if value < lowest:
+            best, lowest = theta.copy(), value
+        return value, -factor.gradient()
 
-    found = scipy.optimize.minimize(
-        objective,
-        kernel.theta,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=kernel.theta_bounds,
-        options={"maxiter": iterations, "maxcor": 20},
-    )
-    return kernel.with_theta(found.x), int(found.nit)
+    def count(_: Array) -> None:
+        nonlocal made
+        made += 1
+
+    while made < iterations:
+        try:
+            scipy.optimize.minimize(
+                objective,
+                best,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=bounds,
+                callback=count,
+                options={"maxiter": iterations - made, "maxcor": 20},
+            )
+            break
+        except _NotPositive as failure:
+            failures += 1
+            radius = 0.5 * failure.args[0]
+            if radius < _SMALLEST_RADIUS:
+                break
+            bounds = np.stack(
+                [np.maximum(bounds[:, 0], best - radius), np.minimum(bounds[:, 1], best + radius)],
+                axis=1,
+            )
+    return kernel.with_theta(best), made, failures
 
 
 def _newton(
@@ -158,7 +203,7 @@ def _newton(
 
     u, linear = np.zeros(grid.size), np.zeros(grid.size)
     residual, change = norm(u, linear), np.inf
-    for _ in range(steps):
+    for made in range(steps):
         by_order = [
             factor.system.cross(factor.kernel, grid, r) @ factor.weights for r in (0, *coefficients)
         ]
@@ -171,10 +216,15 @@ def _newton(
             history.append({"stage": "newton", "residual": norm(new, new_linear), "step": 1.0})
             return factor
         step = 1.0
-        while norm(u + step * (new - u), linear + step * (new_linear - linear)) > residual:
-            if step < 1e-3:
-                break
+        while not norm(u + step * (new - u), linear + step * (new_linear - linear)) <= residual:
             step /= 2
+            if step < _SMALLEST_STEP:
+                raise ConvergenceError(
+                    f"no step along the Gauss-Newton direction lowers the residual {residual:.3g}; u still "
+                    f"changes by {change / float(np.linalg.norm(new)):.3g} of its size: raise tolerance or points",
+                    iterations=made,
+                    residual=residual,
+                )
         u, linear = u + step * (new - u), linear + step * (new_linear - linear)
         residual = norm(u, linear)
         history.append({"stage": "newton", "residual": residual, "step": step})

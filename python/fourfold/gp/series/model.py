@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
-import scipy.optimize
 
-from fourfold.errors import ConvergenceError
+from fourfold.gp._info import PredictInfo
+from fourfold.gp._maximise import maximise
+from fourfold.gp._variance import checked_variance
 from fourfold.gp.kernels import Kernel, Matern, Sum
 from fourfold.gp.kernels._parameters import Bounds, checked_bounds
 from fourfold.gp.series._filter import Pass, run_filter
@@ -114,7 +115,8 @@ class StateSpaceGP:
         ValueError
             Shapes that do not fit, or NaN in what is observed.
         ConvergenceError
-            L-BFGS-B stopped before it converged.
+            L-BFGS-B stopped before it converged; a line search that fails counts as convergence only where no more than
+            rounding is to be gained.
         NotPositiveDefiniteError
             Two observations at one time without noise.
         """
@@ -124,33 +126,37 @@ class StateSpaceGP:
             bounds = self.kernel.theta_bounds
             if self.noise_bounds is not None and self._learns_noise:
                 bounds = np.concatenate([bounds, np.log([self.noise_bounds])])
-            # Per observation, so that the tolerances of the search do not depend on how many there are.
-            scale = 1.0 / max(1, int(self._observed.sum()))
-            found = scipy.optimize.minimize(
-                lambda at: tuple(-scale * part for part in self._likelihood(at)),
+            found = maximise(
+                self._likelihood,
                 theta,
-                jac=True,
-                method="L-BFGS-B",
-                bounds=bounds,
-                options={"maxiter": self.max_iterations, "ftol": 1e-13, "gtol": 1e-8},
+                bounds,
+                count=int(self._observed.sum()),
+                max_iterations=self.max_iterations,
             )
-            if not found.success and found.status != 2:  # 2: no further decrease to be had
-                raise ConvergenceError(
-                    f"the marginal likelihood had not converged after {found.nit} iterations "
-                    f"(largest gradient {np.abs(found.jac).max() / scale:.3g}); raise max_iterations",
-                    iterations=int(found.nit),
-                    residual=float(np.abs(found.jac).max() / scale),
-                )
-            theta = found.x
+            theta = found.theta
         self._set(theta)
         return self
 
     @overload
-    def predict(self, t: npt.ArrayLike, *, return_std: Literal[False] = False) -> Array: ...
+    def predict(
+        self,
+        t: npt.ArrayLike,
+        *,
+        return_std: Literal[False] = False,
+        return_info: Literal[False] = False,
+    ) -> Array: ...
     @overload
-    def predict(self, t: npt.ArrayLike, *, return_std: Literal[True]) -> tuple[Array, Array]: ...
+    def predict(
+        self, t: npt.ArrayLike, *, return_std: Literal[True], return_info: Literal[False] = False
+    ) -> tuple[Array, Array]: ...
+    @overload
+    def predict(
+        self, t: npt.ArrayLike, *, return_std: bool = False, return_info: Literal[True]
+    ) -> tuple[Any, ...]: ...
 
-    def predict(self, t: npt.ArrayLike, *, return_std: bool = False) -> Array | tuple[Array, Array]:
+    def predict(
+        self, t: npt.ArrayLike, *, return_std: bool = False, return_info: bool = False
+    ) -> Array | tuple[Any, ...]:
         """Mean and standard deviation of ``mean + f`` given the observations.
 
         Parameters
@@ -159,10 +165,17 @@ class StateSpaceGP:
             Times in any order, inside or outside the observed span.
         return_std : bool
             Whether to return standard deviations (of f, without the noise), too.
+        return_info : bool
+            Whether to return a `PredictInfo`, too: it counts the variances that rounding had taken below zero.
 
         Returns
         -------
-        ndarray of float64, shape (m,) or (B, m), or two of them
+        ndarray of float64, shape (m,) or (B, m), or a tuple of what was asked for
+
+        Raises
+        ------
+        NotPositiveDefiniteError
+            A variance is further below zero than rounding takes it.
         """
         if not hasattr(self, "kernel_"):
             raise ValueError("predict: call fit first")
@@ -182,12 +195,15 @@ class StateSpaceGP:
         back = np.empty_like(order)
         back[order] = np.arange(order.size)
         mean = self.mean + result.mean[:, back[self._time.size :]]
-        variance = _checked_variance(
+        variance, zeroed = checked_variance(
             result.variance[:, back[self._time.size :]], self.kernel_.variance_at_zero
         )
         if self._single:
             mean, variance = mean[0], variance[0]
-        return (mean, np.sqrt(variance)) if return_std else mean
+        results = (mean, np.sqrt(variance)) if return_std else (mean,)
+        if return_info:
+            return (*results, PredictInfo(("kalman smoother",), zeroed))
+        return results if return_std else mean
 
     def log_marginal_likelihood(self, theta: npt.ArrayLike) -> tuple[float, Array]:
         """``log p(y | t)`` and its gradient at other hyperparameters, for the data given to `fit`.
@@ -317,17 +333,3 @@ def _components(kernel: Kernel) -> list[Matern]:
 
 def _rate(part: Matern) -> float:
     return float(np.sqrt(2 * part.nu)) / part.lengthscale
-
-
-def _checked_variance(variance: Array, prior: float) -> Array:
-    """Rounding below zero becomes zero; anything beyond rounding is an error."""
-    from fourfold.errors import NotPositiveDefiniteError
-
-    smallest = float(variance.min(initial=0.0))
-    if smallest < -100 * np.finfo(np.float64).eps * prior:
-        raise NotPositiveDefiniteError(
-            f"a predicted variance is {smallest:.3g} (prior {prior:.3g}): the observations have too little noise "
-            "for this kernel",
-            smallest_eigenvalue=smallest,
-        )
-    return np.maximum(variance, 0.0)

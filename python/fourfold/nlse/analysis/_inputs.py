@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.nlse._checks import check_grid, refuse_masked
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.solution import Solution
 
@@ -64,8 +65,7 @@ def read_real(values: Any, name: str) -> tuple[Array, Back]:
 def read_on(grid: Any, psi: Any) -> tuple[Grid, Array, Back]:
     """A grid and fields (..., n) on it."""
     # First, so that arguments that changed places are named as such.
-    if not isinstance(grid, Grid):
-        raise TypeError(f"grid must be a fourfold.nlse.Grid, got {type(grid).__name__}")
+    check_grid(grid)
     fields, back = read_field(psi)
     if fields.shape[-1] != grid.n:
         raise ValueError(f"psi must have shape (..., {grid.n}) of the grid, got {fields.shape}")
@@ -124,8 +124,7 @@ def _read(values: Any, name: str) -> tuple[Array, Back]:
             )
         array = values.detach().resolve_conj().resolve_neg().numpy()
         return array, lambda result: torch.from_numpy(np.array(result))
-    if isinstance(values, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it first")
+    refuse_masked(name, values)
     return np.asarray(values), _as_it_is
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.nlse._checks import real
+from fourfold.nlse._densities import abs2, coefficients_of
 from fourfold.nlse.analysis._inputs import (
     Complex128,
     Float64,
@@ -255,14 +256,13 @@ def histogram_entropy(rows: Float64, bins: int) -> tuple[Float64, Float64]:
 def _entropy(psi: Any, order: float, finish: Any, spectral: bool, floor: float) -> Any:
     if not isinstance(spectral, (bool, np.bool_)):
         raise TypeError(f"spectral must be True or False, got {spectral!r}")
-    if isinstance(floor, bool) or not isinstance(floor, Real):
-        raise TypeError(f"floor must be a real number, got {floor!r}")
-    if not 0 <= floor < 1:
-        raise ValueError(f"floor must be at least 0 and less than 1, got {floor}")
+    least = real("floor", floor)
+    if not 0 <= least < 1:
+        raise ValueError(f"floor must be at least 0 and less than 1, got {least}")
     fields, back = read_field(psi)
 
     def of_block(block: Complex128) -> Float64:
-        p = _probabilities(block, spectral=bool(spectral), floor=float(floor))
+        p = _probabilities(block, spectral=bool(spectral), floor=least)
         if math.isinf(order):
             return np.asarray(finish(p.max(axis=-1)))
         if order == 1:
@@ -282,22 +282,19 @@ def _shannon_of_sum(total: Float64) -> Float64:
 def _probabilities(block: Complex128, *, spectral: bool, floor: float) -> Float64:
     """p of (rows, n), zero where it is not above the floor."""
     if spectral:
-        block = np.fft.fft(block, axis=-1, norm="forward")
+        block = coefficients_of(block)
     # Scaled by the largest: a faint field has probabilities too.
     scale = np.maximum(np.abs(block.real), np.abs(block.imag)).max(axis=-1, keepdims=True)
     if not (scale > 0).all():
         raise ValueError("psi must not vanish: a field that is zero everywhere has no entropy")
-    block = block / scale
-    weight = block.real**2 + block.imag**2
+    weight = abs2(block / scale)
     p: npt.NDArray[np.float64] = weight / weight.sum(axis=-1, keepdims=True)
     p[p <= floor] = 0
     return p
 
 
 def _order(order: Any) -> float:
-    if isinstance(order, (bool, np.bool_)) or not isinstance(order, Real):
-        raise TypeError(f"order must be a real number, got {order!r}")
-    value = float(order)
+    value = real("order", order)
     if not value >= 0:
         raise ValueError(f"order must not be negative, got {value}")
     return value

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.nlse._densities import coefficients_of, power
 from fourfold.nlse.analysis._inputs import Array, Float64, check_number, read_field, read_on
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.solution import Solution
@@ -114,7 +115,7 @@ def growth_rates(
         frequency = np.full(grid.n, np.nan)
     else:
         fields = read_field(psi)[0][inside]
-        c = np.fft.fft(fields.astype(np.complex128), axis=-1, norm="forward")
+        c = coefficients_of(fields)
         c = np.roll(c.reshape(len(c), -1, grid.n), -mode, axis=-1)
         c *= np.exp(1j * _drift(psi, grid, mode) * times[inside, None, None])
         rate, error, frequency = _recurrence(times[inside], c, lag)
@@ -174,8 +175,7 @@ def _mean_spectrum(psi: Any) -> Float64:
     fields, _ = read_field(psi)
     spectra = []
     for at_once in fields:  # a time after the other: no second copy of the run
-        c = np.fft.fft(at_once.astype(np.complex128), axis=-1, norm="forward")
-        spectra.append((c.real**2 + c.imag**2).reshape(-1, c.shape[-1]).mean(axis=0))
+        spectra.append(power(at_once).reshape(-1, at_once.shape[-1]).mean(axis=0))
     return np.array(spectra)
 
 

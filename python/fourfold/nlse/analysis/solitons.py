@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.nlse._checks import real
+from fourfold.nlse._densities import abs2
 from fourfold.nlse.analysis._inputs import Array, Complex128, Float64, read_on
 from fourfold.nlse.grid import Grid
 
@@ -88,9 +89,7 @@ def find_solitons(grid: Grid, psi: Any, *, threshold: float = 0.2) -> Solitons:
 
 def check_threshold(threshold: Any) -> float:
     """``threshold`` as a float between 0 and 1."""
-    if isinstance(threshold, (bool, np.bool_)) or not isinstance(threshold, Real):
-        raise TypeError(f"threshold must be a real number, got {threshold!r}")
-    share = float(threshold)
+    share = real("threshold", threshold)
     if not 0 <= share <= 1:
         raise ValueError(f"threshold must be from 0 to 1, got {share}")
     return share
@@ -111,7 +110,7 @@ def peaks(grid: Grid, field: Complex128, least: float) -> Solitons:
     position = (x + grid.length) % grid.length - grid.length / 2
     order = np.argsort(position)
     value, slope, bend = _evaluate(c, k, x[order])
-    intensity = value.real**2 + value.imag**2
+    intensity = abs2(value)
     second = np.abs(slope) ** 2 + (value.conj() * bend).real
     return Solitons(
         position=position[order],

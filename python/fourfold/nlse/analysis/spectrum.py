@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from fourfold.nlse._checks import real
+from fourfold.nlse._densities import power as power_of
 from fourfold.nlse.analysis._inputs import (
     Array,
     Complex128,
@@ -94,31 +95,24 @@ def active_modes(psi: Any, threshold: float = 0.01) -> Any:
     TypeError, ValueError
         If an argument is not what is said above.
     """
-    if isinstance(threshold, (bool, np.bool_)) or not isinstance(threshold, Real):
-        raise TypeError(f"threshold must be a real number, got {threshold!r}")
-    if not 0 <= threshold < 1:
-        raise ValueError(f"threshold must be at least 0 and less than 1, got {threshold}")
+    share = real("threshold", threshold)
+    if not 0 <= share < 1:
+        raise ValueError(f"threshold must be at least 0 and less than 1, got {share}")
     fields, back = read_field(psi)
 
     def of_block(block: Complex128) -> Float64:
-        power = _power(block)
+        power = power_of(block)
         strongest = power.max(axis=-1, keepdims=True)
-        return np.asarray((power > float(threshold) * strongest).sum(axis=-1), dtype=np.float64)
+        return np.asarray((power > share * strongest).sum(axis=-1), dtype=np.float64)
 
     return back(np.asarray(over_rows(of_block, fields)).astype(np.int64)[()])
 
 
 def moments(block: Array, k: Float64) -> tuple[Float64, Float64]:
     """The mean of k over the spectra of fields (rows, n), and its root mean square deviation."""
-    power = _power(block)
+    power = power_of(block)
     total = power.sum(axis=-1, keepdims=True)
     share = np.divide(power, total, out=np.full(power.shape, np.nan), where=total > 0)
     mean = (share * k).sum(axis=-1)
     width = np.sqrt((share * (k - mean[:, None]) ** 2).sum(axis=-1))
     return mean, width
-
-
-def _power(block: Array) -> Float64:
-    c = np.fft.fft(block, axis=-1, norm="forward")
-    power: Float64 = c.real**2 + c.imag**2
-    return power

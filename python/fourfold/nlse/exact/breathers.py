@@ -17,7 +17,8 @@ from operator import index
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fourfold.nlse.exact._arguments import check_grid, finite, times
+from fourfold.nlse._checks import check_grid, finite
+from fourfold.nlse.exact._arguments import times
 from fourfold.nlse.grid import Grid
 
 Complex = NDArray[np.complex128]

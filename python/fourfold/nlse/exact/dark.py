@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fourfold.nlse.exact._arguments import check_grid, finite, positive, times
+from fourfold.nlse._checks import check_grid, finite, positive
+from fourfold.nlse.exact._arguments import times
 from fourfold.nlse.grid import Grid
 
 Complex = NDArray[np.complex128]

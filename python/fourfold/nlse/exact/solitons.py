@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fourfold.nlse.exact._arguments import Pair, check_grid, finite, pair, positive, times
+from fourfold.nlse._checks import check_grid, finite, positive
+from fourfold.nlse.exact._arguments import Pair, pair, times
 from fourfold.nlse.grid import Grid
 
 Complex = NDArray[np.complex128]

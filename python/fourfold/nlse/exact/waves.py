@@ -7,7 +7,8 @@ from operator import index
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fourfold.nlse.exact._arguments import check_grid, finite, positive, times
+from fourfold.nlse._checks import check_grid, finite, positive
+from fourfold.nlse.exact._arguments import reals, times
 from fourfold.nlse.grid import Grid
 
 Complex = NDArray[np.complex128]
@@ -79,7 +80,7 @@ def modulation_gain(wavenumber: ArrayLike, amplitude: float = 1.0) -> NDArray[np
     Benjamin & Feir, J. Fluid Mech. 27 (1967) 417; Zakharov & Ostrovsky, Physica D 238 (2009) 540.
     """
     a = positive("amplitude", amplitude)
-    k = np.abs(np.asarray(wavenumber, dtype=np.float64))
+    k = np.abs(reals("wavenumber", wavenumber))
     room = np.maximum((2 * a - k) * (2 * a + k), 0.0)
     gain: NDArray[np.float64] = 0.5 * k * np.sqrt(room)
     return gain

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
-from typing import Any
 
-import numpy as np
+from fourfold.nlse._checks import finite, positive
 
 __all__ = [
     "ATOMIC_MASS",
@@ -19,8 +17,6 @@ __all__ = [
     "dispersion_parameter_from_beta2",
     "loss_from_decibels",
     "loss_to_decibels",
-    "positive",
-    "real",
 ]
 
 SPEED_OF_LIGHT = 299_792_458.0
@@ -64,38 +60,20 @@ def beta2_from_dispersion_parameter(dispersion: float, wavelength: float) -> flo
         beta_2 in s^2/m.
     """
     wave = positive("wavelength", wavelength)
-    return -real("dispersion", dispersion) * wave**2 / (2 * math.pi * SPEED_OF_LIGHT)
+    return -finite("dispersion", dispersion) * wave**2 / (2 * math.pi * SPEED_OF_LIGHT)
 
 
 def dispersion_parameter_from_beta2(beta2: float, wavelength: float) -> float:
     """The inverse of `beta2_from_dispersion_parameter`: D in s/m^2 from beta_2 in s^2/m."""
     wave = positive("wavelength", wavelength)
-    return -real("beta2", beta2) * 2 * math.pi * SPEED_OF_LIGHT / wave**2
+    return -finite("beta2", beta2) * 2 * math.pi * SPEED_OF_LIGHT / wave**2
 
 
 def loss_from_decibels(decibels: float) -> float:
     """The loss alpha of the power in 1/m from dB/m: ``P(z) = P(0) exp(-alpha z)``."""
-    return real("decibels", decibels) / _DECIBELS
+    return finite("decibels", decibels) / _DECIBELS
 
 
 def loss_to_decibels(alpha: float) -> float:
     """The loss in dB/m from alpha in 1/m."""
-    return real("alpha", alpha) * _DECIBELS
-
-
-def real(name: str, value: Any) -> float:
-    """A finite number."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number, got {value!r}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {number}")
-    return number
-
-
-def positive(name: str, value: Any) -> float:
-    """A finite number above 0."""
-    number = real(name, value)
-    if number <= 0:
-        raise ValueError(f"{name} must be positive, got {number}")
-    return number
+    return finite("alpha", alpha) * _DECIBELS

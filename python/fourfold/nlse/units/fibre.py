@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._checks import finite, positive
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
-from fourfold.nlse.units.constants import HBAR, SPEED_OF_LIGHT, positive, real
+from fourfold.nlse.units.constants import HBAR, SPEED_OF_LIGHT
 
 __all__ = ["Fibre"]
 
@@ -87,11 +88,11 @@ class Fibre:
         for order, value in sorted(self.beta.items()):
             if isinstance(order, bool) or not hasattr(order, "__index__") or order < 2:
                 raise ValueError(f"beta: orders must be integers, at least 2, got {order!r}")
-            beta[int(order)] = real(f"beta[{order}]", value)
+            beta[int(order)] = finite(f"beta[{order}]", value)
         object.__setattr__(self, "beta", beta)
         for name in ("gamma", "duration", "power"):
             object.__setattr__(self, name, positive(name, getattr(self, name)))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
+        object.__setattr__(self, "alpha", finite("alpha", self.alpha))
         if self.wavelength is not None:
             object.__setattr__(self, "wavelength", positive("wavelength", self.wavelength))
         if self.length:

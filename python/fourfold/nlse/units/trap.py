@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fourfold.nlse._checks import finite, positive
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.problem import Problem
-from fourfold.nlse.units.constants import HBAR, positive, real
+from fourfold.nlse.units.constants import HBAR
 
 __all__ = ["Trap"]
 
@@ -77,7 +78,7 @@ class Trap:
     def __post_init__(self) -> None:
         for name in ("omega_z", "omega_perp", "atoms", "mass"):
             object.__setattr__(self, name, positive(name, getattr(self, name)))
-        length = real("scattering_length", self.scattering_length)
+        length = finite("scattering_length", self.scattering_length)
         object.__setattr__(self, "scattering_length", length)
 
     @property
@@ -164,7 +165,7 @@ class Trap:
         mass: float,
     ) -> Trap:
         """The trap whose dimensionless equation has this g; it tells the scattering length."""
-        g = real("nonlinearity", nonlinearity)
+        g = finite("nonlinearity", nonlinearity)
         empty = cls(omega_z, omega_perp, 0.0, atoms, mass)
         scattering = -g * empty.omega_z * empty.length / (2 * empty.atoms * empty.omega_perp)
         return cls(omega_z, omega_perp, scattering, atoms, mass)

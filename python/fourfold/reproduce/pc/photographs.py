@@ -17,11 +17,11 @@ _PATCH, _TILE = 8, 64
 
 _TEXT = f"""
 Two photographs of 427 × 640 pixels in 24-bit colour (`sklearn.datasets.load_sample_images`). Colours become
-luma and two differences (YCoCg-R), pixels become wavelet coefficients (three levels of the integer
-S-transform), both without loss; a circuit models patches of {_PATCH} × {_PATCH} coefficients. It learns from the
+luma and two differences (YCoCg-R), pixels become what they differ from a cubic interpolation of coarser ones
+(three levels), both without loss; a circuit models patches of {_PATCH} × {_PATCH} coefficients. It learns from the
 left halves, cut at many offsets, and codes the right ones as tiles of {_TILE} × {_TILE} pixels. With two
-photographs to learn from this shows that it works, not how well it can: patches are coded one by one, and a coder
-that looks across their borders, as WebP does, is a few per cent ahead.
+photographs to learn from this shows that it works, not how well it can: docs/pc/performance.md has figures for
+thousands of photographs. WebP, which needs no learning, is the measure here.
 """
 
 _STATES = {"quick": 4, "default": 8, "full": 16}
@@ -35,7 +35,7 @@ def run(context: Context) -> Section:
 
     section = Section(_TEXT)
     photos = np.stack(load_sample_images().images).astype(np.uint8)
-    front = pc.FrontEnd((_PATCH, _PATCH), "ycocg_r", 3)
+    front = pc.FrontEnd((_PATCH, _PATCH), "ycocg_r", 3, "interpolation")
     half = photos.shape[2] // 2
     step = _PATCH // _OFFSETS[context.effort]
     train = np.concatenate(
@@ -86,7 +86,7 @@ def _spread(front: pc.FrontEnd, test: Any) -> Any:
         left.plot(counts / counts.sum(), color=colour, linewidth=1)
     left.set_xlabel("value of a pixel")
     left.set_ylabel("share")
-    zero = (front.cardinality(3) - 1) // 2
+    zero = front.cardinality(3) // 2
     detail = (front.forward(test) - zero)[:, 1::2, 1::2]
     for channel, name in enumerate(("Y", "Co", "Cg")):
         values = detail[..., channel].reshape(-1)

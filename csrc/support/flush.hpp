@@ -5,15 +5,15 @@
 #include <xmmintrin.h>
 #endif
 
-namespace fourfold::pc {
+namespace fourfold {
 
-// States that are 2^-126 less likely than others do not matter to a sum, but arithmetic on denormals is a hundred times
-// slower. The caller's mode comes back at the end.
+// Numbers below the smallest normal one of float, 2^-126, do not matter to what they are added to, but arithmetic on
+// them is a hundred times slower. The caller's mode comes back at the end. Nothing happens where it is not wanted.
 class DenormalsAreZero {
 public:
 #if FOURFOLD_X86_LEVELS
-    DenormalsAreZero() : before_(_mm_getcsr()) {
-        _mm_setcsr((before_ & ~kRounding) | kFlushToZero | kDenormalsAreZero);
+    explicit DenormalsAreZero(bool wanted = true) : before_(_mm_getcsr()) {
+        if (wanted) _mm_setcsr((before_ & ~kRounding) | kFlushToZero | kDenormalsAreZero);
     }
     ~DenormalsAreZero() { _mm_setcsr(before_); }
 
@@ -21,7 +21,7 @@ private:
     static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040, kRounding = 0x6000;
     unsigned before_;
 #else
-    DenormalsAreZero() {}
+    explicit DenormalsAreZero(bool = true) {}
     ~DenormalsAreZero() {}
 #endif
 public:
@@ -29,4 +29,4 @@ public:
     DenormalsAreZero& operator=(const DenormalsAreZero&) = delete;
 };
 
-}  // namespace fourfold::pc
+}  // namespace fourfold

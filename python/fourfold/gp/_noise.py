@@ -1,0 +1,50 @@
+"""Noise as it is given, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fourfold.gp._tensors import as_tensor
+
+if TYPE_CHECKING:
+    from fourfold.gp._matrix import KroneckerMatrix
+
+__all__ = ["noise_scalar", "noise_vectors"]
+
+
+def noise_scalar(noise: Any, dtype: torch.dtype) -> Tensor:
+    """A variance as a tensor, checked to be finite and not negative."""
+    if isinstance(noise, (int, float, np.floating, np.integer)) and not isinstance(noise, bool):
+        value = torch.tensor(float(noise), dtype=dtype)
+    else:
+        value = as_tensor("noise", noise, dtype)
+    if not torch.compiler.is_compiling() and type(value) in (Tensor, torch.nn.Parameter):
+        plain = value.detach()
+        lowest = float(plain.min() if plain.ndim else plain) if plain.numel() else 0.0
+        finite = bool(torch.isfinite(plain).all()) if plain.ndim else math.isfinite(lowest)
+        if not (lowest >= 0 and finite):
+            raise ValueError(f"noise: expected finite variances >= 0, got {lowest}")
+    return value
+
+
+def noise_vectors(kronecker: KroneckerMatrix, noise: Sequence[Any]) -> list[Tensor]:
+    """The vectors of Kronecker-diagonal noise, checked to be positive and of the sizes of the factors."""
+    if len(noise) != kronecker.ndim:
+        raise ValueError(
+            f"noise: expected {kronecker.ndim} vectors, one a factor, got {len(noise)}"
+        )
+    vectors = []
+    for k, (entry, n) in enumerate(zip(noise, kronecker.sizes, strict=True)):
+        vector = as_tensor(f"noise[{k}]", entry, kronecker.dtype)
+        if vector.ndim == 0 or vector.shape[-1] != n:
+            raise ValueError(f"noise[{k}]: expected shape (..., {n}), got {tuple(vector.shape)}")
+        if not torch.compiler.is_compiling() and not bool((vector > 0).all()):
+            raise ValueError(f"noise[{k}]: expected positive numbers, got {float(vector.min())}")
+        vectors.append(vector)
+    return vectors
