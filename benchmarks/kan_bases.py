@@ -14,6 +14,7 @@ import argparse
 import secrets
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +107,12 @@ def layer(results: Results, turns: int) -> None:
             "efficient-kan": theirs,
             "compiled": compiled,
         }
-        contestants = []
-        want = _layer_gradients(ours, x, grad)
-        for name, module in pairs.items():
-            for a, b in zip(_layer_gradients(module, x, grad), want, strict=True):
-                torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
-            contestants.append(Contestant(name, lambda m=module: _layer_gradients(m, x, grad)))  # type: ignore[misc] # noqa: B023
+        for module in (theirs, compiled):
+            _check_layer(ours, module, x, grad)
+        contestants = [
+            Contestant(name, partial(_layer_gradients, module, x, grad))
+            for name, module in pairs.items()
+        ]
         outcome = race(contestants, turns=turns)
         rows.append(
             {
@@ -189,16 +190,30 @@ def _forward_backward(
 
 
 def _layer_gradients(module: Any, x: torch.Tensor, grad: torch.Tensor) -> list[torch.Tensor]:
+    """The result, and the gradients of x and of the parameters in the module's own order."""
     at = x.detach().requires_grad_()
-    parameters = list(getattr(module, "_orig_mod", module).parameters())
     y = module(at)
-    gradients = torch.autograd.grad(y, [at, *parameters], grad)
-    # Both kinds of layers hold the same weights, in another order and layout.
-    return [
-        y.detach(),
-        gradients[0],
-        *sorted((g.abs().sum()[None] for g in gradients[1:]), key=float),
-    ]
+    gradients = torch.autograd.grad(y, [at, *module.parameters()], grad)
+    return [y.detach(), *gradients]
+
+
+def _check_layer(ours: kan.KANLinear, theirs: Callable[[Any], Any], x: Any, grad: Any) -> None:
+    """Compare the result and every element of every gradient."""
+
+    def named(module: Any) -> dict[str, torch.Tensor]:
+        y, dx, *gradients = _layer_gradients(module, x, grad)
+        names = [name.rpartition(".")[2] for name, _ in module.named_parameters()]
+        return {"y": y, "x": dx, **dict(zip(names, gradients, strict=True))}
+
+    want, got = named(ours), named(theirs)
+    got["weight"] = got.pop("spline_weight").permute(2, 1, 0)  # (functions, in, out), as ours
+    if want.keys() != got.keys():
+        raise AssertionError(f"gradients of {sorted(want)} and {sorted(got)}")
+    for name, value in want.items():
+        scale = float(value.abs().max())
+        torch.testing.assert_close(
+            got[name], value, rtol=1e-4, atol=1e-5 * scale, msg=lambda text, n=name: f"{n}: {text}"
+        )
 
 
 TABLES: dict[str, Callable[[Results, int], None]] = {"layer": layer, "bases": bases}

@@ -78,11 +78,15 @@ def peers(results: Results, rng: np.random.Generator, quick: bool) -> None:
                 "Horner / ours": times,
                 "Horner compiled": _ns,
                 "compiled / ours": times,
+                "copy + pass": _ns,
+                "compiled / (copy + pass)": times,
+                "ours / (copy + pass)": times,
                 "largest difference": error,
             },
             rows=rows,
             note="Powers: as KAT's own torch code evaluates it, one power after the other. Compiled: torch.compile. "
-            "Wanted: 40, 10 and 4 times as long as ours. The difference is that of all gradients, relative to float64.",
+            "Wanted: 40, 10 and 4 times as long as ours. Copy + pass: of x, and of x and its gradient, as in the first table: "
+            "what memory asks of forward and backward. The difference is that of all gradients, relative to float64.",
         )
     )
 
@@ -216,18 +220,26 @@ def _peers_row(
     def both(function: Function) -> Callable[[], object]:
         return lambda: torch.autograd.grad(function(*leaves), leaves, g)
 
+    y = torch.empty_like(x)
+
+    def memory() -> None:
+        y.copy_(x)
+        torch.add(x, g, out=y)
+
+    calls: dict[str, Callable[[], object]] = {k: both(v) for k, v in functions.items()}
+    calls["copy + pass"] = memory
     with _threads(threads), one_cpu() if threads == 1 else nullcontext():
         off = max(_check(function, x, a, b, g) for function in functions.values())
-        outcome = race(
-            [Contestant(k, both(v), x.numel()) for k, v in functions.items()], turns=turns
-        )
+        outcome = race([Contestant(k, v, x.numel()) for k, v in calls.items()], turns=turns)
     return {
         "shape": "x".join(map(str, shape)),
         "threads": threads,
-        **{name: outcome.time(name) for name in functions},
+        **{name: outcome.time(name) for name in calls},
         "powers / ours": outcome.ratio("powers in torch", "ours"),
         "Horner / ours": outcome.ratio("Horner in torch", "ours"),
         "compiled / ours": outcome.ratio("Horner compiled", "ours"),
+        "compiled / (copy + pass)": outcome.ratio("Horner compiled", "copy + pass"),
+        "ours / (copy + pass)": outcome.ratio("ours", "copy + pass"),
         "largest difference": off,
     }
 

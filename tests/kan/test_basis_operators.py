@@ -83,6 +83,24 @@ def test_compiles_into_one_graph_for_any_batch() -> None:
     assert counter.frame_count == 1
 
 
+@pytest.mark.parametrize(("name", "kernel"), [("rbf", False), ("fourier", False), ("relu", True)])
+def test_what_torch_compile_sees(name: str, kernel: bool) -> None:
+    """The formula, where its compiler makes more of it, unless the kernel is asked for."""
+    x = torch.randn(4, 3)
+    for implementation, expected in (("auto", kernel), ("compiled", True), ("torch", False)):
+        torch._dynamo.reset()
+        basis = kan.bases.BASES[name](3, implementation=implementation)
+        seen: list[bool] = []
+
+        def backend(graph: torch.fx.GraphModule, _: object, seen: list[bool] = seen) -> object:
+            seen.append("fourfold.kan_basis" in graph.code)
+            return graph.forward
+
+        got = torch.compile(basis, fullgraph=True, backend=backend)(x)
+        assert seen == [expected]
+        torch.testing.assert_close(got, basis(x))
+
+
 @pytest.mark.parametrize("name", ["bspline", "rbf", "wavelet", "relu", "chebyshev", "fourier"])
 def test_functional_transforms(name: str) -> None:
     layer = kan.KANLinear(4, 3, name).double()

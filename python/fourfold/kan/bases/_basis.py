@@ -26,7 +26,8 @@ class Basis(nn.Module):
     functions : int
         Number of functions K.
     implementation : {"auto", "compiled", "torch"}
-        ``"auto"`` runs the compiled kernel where there is one (on the CPU) and the formula elsewhere.
+        ``"auto"`` runs the compiled kernel where there is one (on the CPU) and the formula elsewhere, and
+        inside ``torch.compile`` also where that makes faster code of the formula (`fuses`).
 
     Attributes
     ----------
@@ -34,9 +35,12 @@ class Basis(nn.Module):
         Activation of the residual branch that goes with this basis in the field; see `KANLinear`.
     separable : bool
         Whether a function's value depends on its own feature alone.
+    fuses : bool
+        Whether ``torch.compile`` of the formula is faster than the kernel.
     """
 
     default_base: ClassVar[str | None] = None
+    fuses: ClassVar[bool] = False
     separable: bool = True
 
     def __init__(
@@ -105,7 +109,8 @@ class Basis(nn.Module):
     def compiles(self, x: Tensor) -> bool:
         """Whether `forward` runs the compiled kernel on such a tensor."""
         if self.implementation == "auto":
-            return x.device.type in ("cpu", "meta")
+            fused = self.fuses and torch.compiler.is_compiling()
+            return x.device.type in ("cpu", "meta") and not fused
         return self.implementation == "compiled"
 
     def extra_repr(self) -> str:

@@ -30,6 +30,8 @@ class Fourier(Basis):
         See `Basis`.
     """
 
+    fuses = True
+
     def __init__(
         self,
         in_features: int,

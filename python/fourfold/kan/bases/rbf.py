@@ -38,6 +38,7 @@ class RBF(Basis):
     """
 
     default_base: ClassVar[str | None] = "silu"
+    fuses = True
     centre: Tensor
     scale: Tensor
 
