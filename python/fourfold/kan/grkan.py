@@ -130,7 +130,8 @@ class GRKANMLP(nn.Module):
         out = in_features if out_features is None else out_features
         check_positive("hidden_features", hidden)
         check_positive("out_features", out)
-        if isinstance(init, str) or len(init) != 2:
+        given: object = init
+        if not isinstance(given, tuple) or len(given) != 2:
             raise TypeError(f"init: expected a tuple of two functions, got {init!r}")
         where = {"device": device, "dtype": dtype}
         self.act1: nn.Module = Rational(in_features, groups, degree, variant, init[0], **where)  # type: ignore[arg-type]
