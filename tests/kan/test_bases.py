@@ -287,6 +287,10 @@ def test_a_basis_of_your_own() -> None:
         (lambda: kan.BSpline(3, degree=6), "degree: expected 1 to 5, got 6"),
         (lambda: kan.BSpline(3, domain=(1, 1)), "domain: expected finite low < high"),
         (lambda: kan.BSpline(3, knots=torch.ones(12, 2)), "knots: expected shape"),
+        (lambda: kan.BSpline(3, knots=torch.full((12, 1), math.inf)), "expected finite values"),
+        (lambda: kan.KANLinear(3, 2)(torch.ones(1, 3), torch.ones(2, 3)), "mask: expected shape"),
+        (lambda: kan.KANLinear(3, 2).refine(7, torch.full((9, 3), math.nan)), "x: expected finite"),
+        (lambda: kan.SelectableKANLinear(3, 2, "rbf"), r"names out of .*got \('rbf',\)"),
         (lambda: kan.BSpline(3, knots=-torch.arange(12.0)[:, None]), "do not decrease"),
         (lambda: kan.RBF(3, functions=1), "functions: expected at least 2, got 1"),
         (lambda: kan.RBF(3, width=0.0), "width: expected a positive number"),
@@ -310,6 +314,12 @@ def test_bad_types() -> None:
         kan.BSpline(3)(torch.ones(2, 3, dtype=torch.int64))
     with pytest.raises(TypeError, match="x: expected a torch tensor, got ndarray"):
         kan.RBF(3)(np.ones((2, 3)))
+    with pytest.raises(TypeError, match="x: expected a torch tensor, got ndarray"):
+        kan.KANLinear(3, 2)(np.ones((2, 3)))
+    with pytest.raises(TypeError, match="knots: expected a torch tensor, got ndarray"):
+        kan.BSpline(3, knots=np.arange(12.0)[:, None])
+    with pytest.raises(TypeError, match="names: expected several names, got the string 'sin'"):
+        kan.KAN([3, 1]).symbolic(torch.rand(9, 3), "sin")
     with pytest.raises(TypeError, match="belong to the basis that was given"):
         kan.KANLinear(3, 2, kan.BSpline(3), grid_size=3)
     with pytest.raises(TypeError, match="in_features: expected an integer"):

@@ -157,7 +157,7 @@ def test_under_another_default_device() -> None:
     with torch.device("meta"):
         fit = kan.fit_rational(torch.erf, (3, 2), (-2.0, 2.0))
         assert fit.gain > 0
-        assert kan.GRKANLinear(8, 4, init=fit).linear.weight.is_meta
+        assert kan.GRKANLinear(8, 4, degree=(3, 2), init=fit).linear.weight.is_meta
 
 
 def test_the_shipped_tables_are_what_the_code_makes() -> None:
@@ -197,8 +197,19 @@ def test_refusals() -> None:
             {"interval": (-1, 1)},
         ),
         ("fn: expected a result of the shape", (torch.sum,), {}),
+        ("fn: expected a function of every element", (torch.nn.Softmax(-1),), {}),
+        ("asymptote: expected a finite number", ("silu",), {"asymptote": math.nan}),
     ):
         with pytest.raises(ValueError, match=match):
             kan.fit_rational(*arguments, **options)
-    with pytest.raises(TypeError, match="fn: expected a name or a function, got int"):
-        kan.fit_rational(3)  # type: ignore[arg-type]
+    wrong: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+        ("fn: expected a name or a function, got int", (3,), {}),
+        ("fn: expected real results, got torch.complex128", (lambda x: x + 1j,), {}),
+        ("fn: expected tensors of results, got NoneType", (lambda x: None,), {}),
+        ("degree: expected two integers, got 5", ("silu", 5), {}),
+        (r"degree: expected two integers, got \(5.0, 4\)", ("silu", (5.0, 4)), {}),
+        ("interval: expected two numbers, got 3", ("silu",), {"interval": 3}),
+    ]
+    for match, of, given in wrong:
+        with pytest.raises(TypeError, match=match):
+            kan.fit_rational(*of, **given)

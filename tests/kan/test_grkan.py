@@ -192,17 +192,14 @@ def timm_transformer() -> Any:
         pytest.skip(f"timm cannot be imported: {error}")
     except RuntimeError:
         # Nobody calls them here: it is enough that they have a schema.
-        OPERATORS.append(
-            torch.library.Library("torchvision", "DEF")
-        )  # alive for as long as the tests
+        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for operator in ("nms", "qnms"):
-            OPERATORS[0].define(
-                f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            )
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        OPERATORS.append(library)  # alive for as long as the tests
     return importlib.import_module(name).VisionTransformer
 
 
-OPERATORS: list[torch.library.Library] = []
+OPERATORS: list[Any] = []
 TIMM: dict[str, Any] = {
     "img_size": 32,
     "patch_size": 8,
@@ -217,19 +214,20 @@ def test_from_timm() -> None:
     transformer = timm_transformer()
     torch.manual_seed(4)
     images = torch.randn(2, 3, 32, 32)
-    for options in (
+    accepted: list[dict[str, Any]] = [
         {},
         {"qkv_bias": False, "mlp_ratio": 2.5},
         {"norm_layer": nn.LayerNorm},  # another epsilon
         {"drop_path_rate": 0.2, "proj_drop_rate": 0.1, "attn_drop_rate": 0.1},
-    ):
+    ]
+    for options in accepted:
         check_from_vit(scaled(transformer(**TIMM, num_classes=10, **options)), images)
-    training = scaled(transformer(**TIMM, num_classes=0)).train()
+    training: Any = scaled(transformer(**TIMM, num_classes=0)).train()
     assert kan.KAT.from_vit(training).training
     assert training.training
     assert training.blocks[0].attn.training
     blocks = importlib.import_module("timm.models.vision_transformer")
-    for options, message in (
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"init_values": 1e-2}, "left over .*ls1.gamma"),
         ({"qk_norm": True}, "left over .*q_norm"),
         ({"global_pool": "avg"}, "left over .*fc_norm"),
@@ -241,7 +239,8 @@ def test_from_timm() -> None:
         ({"block_fn": blocks.ResPostBlock}, "computes something else than a KAT"),
         ({"block_fn": blocks.ParallelScalingBlock}, "mlp.fc1.weight missing"),
         ({"act_layer": nn.SiLU}, "expected GELU in its blocks, got SiLU"),
-    ):
+    ]
+    for options, message in refused:
         with pytest.raises(ValueError, match=message):
             kan.KAT.from_vit(scaled(transformer(**(TIMM | options))))
 
@@ -337,11 +336,37 @@ def test_rationalize_details() -> None:
         kan.rationalize(nn.Sequential(nn.PReLU()), (nn.PReLU,))
 
 
+ANY: Any = kan  # for calls that its types refuse, too
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: kan.Rational(12), ValueError, "channels: expected a multiple of 8 groups, got 12"),
+        (lambda: kan.Rational(12, groups=0), ValueError, "groups: expected at least 1, got 0"),
+        (lambda: ANY.Rational(12, groups=1.5), TypeError, "groups: expected an integer, got 1.5"),
+        (lambda: ANY.Rational(8, implementation="c"), ValueError, "implementation: expected"),
+        (lambda: kan.Rational(8)([1.0]), TypeError, "x: expected a torch tensor, got list"),
+        (lambda: kan.Rational(8, dim=2)(torch.ones(8)), ValueError, "channels in dimension 2"),
+        (lambda: kan.GRKANMLP(8, 0), ValueError, "hidden_features: expected at least 1, got 0"),
+        (lambda: ANY.GRKANMLP(8, init="silu"), TypeError, "init: expected a tuple of two"),
+        (lambda: kan.GRKANLinear(8, -1), ValueError, "out_features: expected at least 1, got -1"),
+        (lambda: kan.KAT(16, 0), ValueError, "patch_size: expected at least 1, got 0"),
+        (lambda: kan.KAT(num_heads=0), ValueError, "num_heads: expected at least 1, got 0"),
+        (lambda: kan.KAT(num_classes=-1), ValueError, "num_classes: expected at least 0, got -1"),
+        (lambda: ANY.KAT.from_vit(None), TypeError, "vit: expected a module, got NoneType"),
+        (lambda: ANY.KAT.from_kat(3, num_heads=1), TypeError, "state: expected a mapping"),
+        (lambda: ANY.rationalize(None), TypeError, "model: expected a module, got NoneType"),
+        (lambda: ANY.rationalize(nn.ReLU(), ("relu",)), TypeError, "targets: expected classes"),
+        (lambda: kan.rationalize(nn.Softmax(-1), nn.Softmax), ValueError, "element by itself"),
+    ],
+)
+def test_bad_arguments(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
 def test_refusals() -> None:
-    with pytest.raises(ValueError, match="channels: expected a multiple of 8 groups, got 12"):
-        kan.Rational(12)
-    with pytest.raises(ValueError, match="groups: expected at least 1, got 0"):
-        kan.Rational(12, groups=0)
     with pytest.raises(ValueError, match=r"init: expected a fit of degree \(5, 4\) and variant A"):
         kan.Rational(16, init=kan.fit_rational("silu", (3, 2)))
     with pytest.raises(

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from fourfold.kan.bases._basis import check_positive
+from fourfold.kan._checks import check_positive
 from fourfold.kan.symbolic import SymbolicEdge
 
 if TYPE_CHECKING:

@@ -54,6 +54,8 @@ def fit_weights(old: BSpline, weight: Tensor, new: BSpline, x: Tensor | None) ->
     if x is None:
         x = _points_over(new)
     new.check(x)
+    if not bool(x.isfinite().all()):
+        raise ValueError("x: expected finite values, got some that are not")
     sample = x.detach().double().reshape(-1, new.in_features)
     old_values = _exact(old)(sample).movedim(-1, 0)  # (D, n, K)
     target = old_values @ weight.detach().double().movedim(1, 0)  # (D, n, O)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fourfold.errors import TrainingError
-from fourfold.kan.bases._basis import check_positive
+from fourfold.kan._checks import check_positive, check_tensor
 
 if TYPE_CHECKING:
     from fourfold.kan.network import KAN
@@ -76,8 +76,7 @@ def check_points(
     """Refuse what is no finite (n >= least, width) of the network's dtype; width: of its inputs."""
     like = next(network.parameters())
     width = network.widths[0] if width is None else width
-    if not isinstance(data, Tensor):
-        raise TypeError(f"{name}: expected a torch tensor, got {type(data).__name__}")
+    check_tensor(name, data)
     if data.dim() != 2 or data.shape[1] != width or data.shape[0] < least:
         raise ValueError(f"{name}: expected shape (n >= {least}, {width}), got {tuple(data.shape)}")
     if data.dtype != like.dtype or data.device != like.device:

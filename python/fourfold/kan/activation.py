@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import torch
 from torch import nn
 
+from fourfold.kan._checks import check_positive, check_tensor
 from fourfold.kan.fitting import RationalFit, fit_rational
 from fourfold.kan.functional import Implementation, Variant, rational
 
@@ -82,10 +84,17 @@ class Rational(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if groups < 1:
-            raise ValueError(f"groups: expected at least 1, got {groups}")
-        if channels is not None and (channels < 1 or channels % groups != 0):
-            raise ValueError(f"channels: expected a multiple of {groups} groups, got {channels}")
+        check_positive("groups", groups)
+        if channels is not None:
+            check_positive("channels", channels)
+            if channels % groups != 0:
+                raise ValueError(
+                    f"channels: expected a multiple of {groups} groups, got {channels}"
+                )
+        if implementation not in get_args(Implementation):
+            raise ValueError(
+                f"implementation: expected 'kernel' or 'torch', got {implementation!r}"
+            )
         fit = init if isinstance(init, RationalFit) else fit_rational(init, degree, variant=variant)
         if fit.degree != tuple(degree) or fit.variant != variant:
             raise ValueError(
@@ -119,7 +128,9 @@ class Rational(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """F(x), of the shape and dtype of x."""
-        if self.channels is not None and (x.dim() == 0 or x.shape[self.dim] != self.channels):
+        check_tensor("x", x)
+        inside = -x.dim() <= self.dim < x.dim()
+        if self.channels is not None and not (inside and x.shape[self.dim] == self.channels):
             raise ValueError(
                 f"x: expected {self.channels} channels in dimension {self.dim}, "
                 f"got shape {tuple(x.shape)}"

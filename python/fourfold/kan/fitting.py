@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ Tensor = torch.Tensor
 Interval = tuple[float, float]
 
 _TABLES = Path(__file__).with_name("rational_tables.json")
+
+_SOME = 7  # every so many points, fn is asked again
 
 #: The functions that have a name here.
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -150,14 +152,17 @@ def fit_rational(
     Y. Nakatsukasa, O. Sète and L. N. Trefethen, *The AAA algorithm for rational approximation*,
     SIAM J. Sci. Comput. 40, A1494 (2018).
     """
-    low, high = (float(end) for end in interval)
+    low, high = _pair("interval", interval, (int, float))
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"interval: expected two finite numbers in order, got {interval}")
+    low, high = float(low), float(high)
     if variant not in VARIANTS:
         raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, got {variant!r}")
-    m, n = degree
+    m, n = _pair("degree", degree, (int,))
     if not (0 <= m <= LARGEST_DEGREE and 0 <= n <= LARGEST_DEGREE):
         raise ValueError(f"degree: expected two numbers from 0 to {LARGEST_DEGREE}, got {degree}")
+    if asymptote is not None and not math.isfinite(asymptote):
+        raise ValueError(f"asymptote: expected a finite number, got {asymptote}")
     if asymptote is not None and m != n + 1:
         raise ValueError(
             "asymptote: needs a numerator of one degree more than the denominator, "
@@ -173,6 +178,24 @@ def fit_rational(
         raise TypeError(f"fn: expected a name or a function, got {type(fn).__name__}")
     name = getattr(fn, "__name__", type(fn).__name__)
     return _fit(name, fn, (m, n), (low, high), variant, asymptote)
+
+
+def _pair(name: str, values: Any, kinds: tuple[type, ...]) -> tuple[Any, Any]:
+    pair = tuple(values) if isinstance(values, Sequence) else ()
+    if len(pair) != 2 or not all(isinstance(v, kinds) and v is not True for v in pair):
+        what = "integers" if float not in kinds else "numbers"
+        raise TypeError(f"{name}: expected two {what}, got {values!r}")
+    return pair[0], pair[1]
+
+
+def _real(found: Any) -> Tensor:
+    try:
+        values = torch.as_tensor(found)
+    except (RuntimeError, TypeError, ValueError):
+        raise TypeError(f"fn: expected tensors of results, got {type(found).__name__}") from None
+    if values.is_complex():
+        raise TypeError(f"fn: expected real results, got {values.dtype}")
+    return values.to(torch.float64)
 
 
 @functools.cache
@@ -210,17 +233,21 @@ def _fit(
     m, n = degree
     x = torch.from_numpy(points(interval))
     with torch.no_grad(), torch.device("cpu"):  # whatever the default device: the result is numbers
-        values = torch.as_tensor(fn(x.clone()))
+        values, some = _real(fn(x.clone())), _real(fn(x[::_SOME].clone()))
     if values.shape != x.shape:
         raise ValueError(
             f"fn: expected a result of the shape of its argument, {tuple(x.shape)}, "
             f"got {tuple(values.shape)}"
         )
-    values = values.to(torch.float64)
     if not bool(torch.isfinite(values).all()):
-        at = float(x[~torch.isfinite(values)][0])
+        at = int((~torch.isfinite(values)).nonzero()[0])
         raise ValueError(
-            f"fn: expected finite values on {interval}, got {float(fn(x)[x == at][0])} at {at}"
+            f"fn: expected finite values on {interval}, got {float(values[at])} at {float(x[at])}"
+        )
+    if some.shape != x[::_SOME].shape or not torch.allclose(some, values[::_SOME], 1e-6, 1e-9):
+        raise ValueError(
+            "fn: expected a function of every element by itself; without the others it gives "
+            "another result"
         )
     if name == "identity" and m >= 1 and variant != "C" and asymptote in (None, 1.0):
         # Exactly, and with the denominator that does nothing.

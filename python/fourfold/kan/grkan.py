@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from fourfold.kan._checks import check_positive
 from fourfold.kan.activation import Rational
 from fourfold.kan.fitting import RationalFit
 from fourfold.kan.functional import Variant
@@ -69,6 +70,7 @@ class GRKANLinear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_positive("out_features", out_features)
         self.act = Rational(in_features, groups, degree, variant, init, device=device, dtype=dtype)
         self.linear = nn.Linear(in_features, out_features, bias, device=device, dtype=dtype)
         self.reset_parameters()
@@ -124,12 +126,18 @@ class GRKANMLP(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        hidden = hidden_features or in_features
+        hidden = in_features if hidden_features is None else hidden_features
+        out = in_features if out_features is None else out_features
+        check_positive("hidden_features", hidden)
+        check_positive("out_features", out)
+        given: object = init
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise TypeError(f"init: expected a tuple of two functions, got {init!r}")
         where = {"device": device, "dtype": dtype}
         self.act1: nn.Module = Rational(in_features, groups, degree, variant, init[0], **where)  # type: ignore[arg-type]
         self.fc1 = nn.Linear(in_features, hidden, bias, device=device, dtype=dtype)
         self.act2: nn.Module = Rational(hidden, groups, degree, variant, init[1], **where)  # type: ignore[arg-type]
-        self.fc2 = nn.Linear(hidden, out_features or in_features, bias, device=device, dtype=dtype)
+        self.fc2 = nn.Linear(hidden, out, bias, device=device, dtype=dtype)
         self.drop = nn.Dropout(drop)
         self.reset_parameters()
 

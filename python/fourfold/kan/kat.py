@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as f
 
+from fourfold.kan._checks import check_positive, check_tensor
 from fourfold.kan._kat_weights import (
     check_same,
     load,
@@ -30,6 +31,7 @@ _SIZES = {"tiny": (192, 3), "small": (384, 6), "base": (768, 12)}
 class _Attention(nn.Module):
     def __init__(self, dim: int, num_heads: int, qkv_bias: bool) -> None:
         super().__init__()
+        check_positive("num_heads", num_heads)
         if dim % num_heads != 0:
             raise ValueError(f"dim: expected a multiple of {num_heads} heads, got {dim}")
         self.num_heads = num_heads
@@ -141,6 +143,15 @@ class KAT(nn.Module):
         drop: float = 0.0,
     ) -> None:
         super().__init__()
+        for name, value in (
+            ("img_size", img_size),
+            ("patch_size", patch_size),
+            ("in_chans", in_chans),
+            ("embed_dim", embed_dim),
+            ("depth", depth),
+        ):
+            check_positive(name, value)
+        check_positive("num_classes", num_classes, 0)
         if img_size % patch_size != 0:
             raise ValueError(f"img_size: expected a multiple of {patch_size}, got {img_size}")
         self.img_size, self.in_chans = img_size, in_chans
@@ -191,6 +202,7 @@ class KAT(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The normalised tokens, (batch, 1 + patches, embed_dim), the class token first."""
+        check_tensor("x", x)
         if x.dim() != 4 or x.shape[1:] != (self.in_chans, self.img_size, self.img_size):
             raise ValueError(
                 f"x: expected shape (batch, {self.in_chans}, {self.img_size}, {self.img_size}), "
@@ -223,6 +235,8 @@ class KAT(nn.Module):
         ValueError
             Names are missing, or left over.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state: expected a mapping of tensors, got {type(state).__name__}")
         tensors = tensors_of(state)
         model = cls(**sizes_of(tensors), num_heads=num_heads, **rational_sizes_of(tensors))
         load(model, tensors)
@@ -262,6 +276,8 @@ class KAT(nn.Module):
             `vit` has parameters that a KAT has not, or lacks some; or it computes something else with
             them, which one forward pass of both shows.
         """
+        if not isinstance(vit, nn.Module):
+            raise TypeError(f"vit: expected a module, got {type(vit).__name__}")
         tensors = tensors_of(vit.state_dict())
         sizes = sizes_of(tensors)
         blocks: Any = getattr(vit, "blocks", None)

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fourfold.kan._checks import check_positive
 from fourfold.kan._refit import adapted_knots, fit_weights, refined_knots
 from fourfold.kan.bases import BSpline, make_basis
-from fourfold.kan.bases._basis import Basis, check_positive
+from fourfold.kan.bases._basis import Basis
 
 __all__ = ["KANLinear", "activate", "base_activation", "mean_power", "normal_quantiles"]
 
@@ -105,6 +106,11 @@ class KANLinear(nn.Module):
         weight: Tensor = self.weight
         base_weight: Tensor | None = self.base_weight
         if mask is not None:
+            if mask.shape != (self.in_features, self.out_features):
+                raise ValueError(
+                    f"mask: expected shape {(self.in_features, self.out_features)}, "
+                    f"got {tuple(mask.shape)}"
+                )
             weight = weight * mask
             base_weight = None if base_weight is None else base_weight * mask.T
         y = self.basis.linear(x, weight)

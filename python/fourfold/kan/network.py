@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from fourfold.kan._checks import check_positive
 from fourfold.kan._formula import formulas
 from fourfold.kan._training import check_points, train
-from fourfold.kan.bases._basis import check_positive
 from fourfold.kan.linear import KANLinear
 from fourfold.kan.symbolic import SymbolicEdge, SymbolicFit, fit_function, suggest
 
@@ -50,7 +50,7 @@ class KAN(nn.Module):
 
     def __init__(self, widths: Sequence[int], basis: str = "bspline", **options: Any) -> None:
         super().__init__()
-        if len(widths) < 2:
+        if isinstance(widths, int) or len(widths) < 2:
             raise ValueError(f"widths: expected two or more numbers of nodes, got {widths}")
         for width in widths:
             check_positive("widths", width)
@@ -260,7 +260,7 @@ class KAN(nn.Module):
         dict
             The fit of every edge (layer, i, o) that was fixed.
         """
-        tried = None if names is None else tuple(names)
+        tried = names if names is None or isinstance(names, str) else tuple(names)
         found = {}
         for index, (inputs, outputs) in enumerate(itertools.pairwise(self.widths)):
             for i, o in itertools.product(range(inputs), range(outputs)):

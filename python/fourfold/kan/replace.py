@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +19,7 @@ Tensor = torch.Tensor
 
 def rationalize(
     model: nn.Module,
-    targets: tuple[type[nn.Module], ...] = (nn.GELU, nn.SiLU, nn.ReLU),
+    targets: type[nn.Module] | tuple[type[nn.Module], ...] = (nn.GELU, nn.SiLU, nn.ReLU),
     *,
     groups: int = 1,
     dim: int = -1,
@@ -38,7 +39,7 @@ def rationalize(
     model : nn.Module
         Changed in place, parameters and all else as they were. A module that is used in several
         places is replaced by one `Rational` in all of them.
-    targets : tuple of type
+    targets : type or tuple of type
         Classes of what to replace; any module without parameters that works element by element.
     groups : int
         How many stretches of channels have a denominator of their own. With 1 all elements share one
@@ -59,6 +60,12 @@ def rationalize(
     ValueError
         The model has no such module, or one of them has parameters.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: expected a module, got {type(model).__name__}")
+    targets = targets if isinstance(targets, tuple) else (targets,)
+    classes: tuple[Any, ...] = targets
+    if not all(isinstance(kind, type) and issubclass(kind, nn.Module) for kind in classes):
+        raise TypeError(f"targets: expected classes of modules, got {targets}")
     replaced: dict[nn.Module, Rational] = {}
     like = next((p for p in model.parameters() if p.is_floating_point()), None)
 

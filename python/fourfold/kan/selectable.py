@@ -9,8 +9,8 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from fourfold.kan._checks import check_positive
 from fourfold.kan.bases import BASES
-from fourfold.kan.bases._basis import check_positive
 from fourfold.kan.conv import KANConv2d, Pair
 from fourfold.kan.linear import KANLinear
 
@@ -81,7 +81,7 @@ class _Selectable(nn.Module):
     def __init__(self, outputs: int, pool: Iterable[str]) -> None:
         super().__init__()
         check_positive("outputs", outputs)
-        names = tuple(pool)
+        names = (pool,) if isinstance(pool, str) else tuple(pool)
         unknown = [name for name in names if name not in BASES]
         if unknown or len(set(names)) < max(2, len(names)):
             raise ValueError(

@@ -204,6 +204,8 @@ def suggest(
     tolerance : float
         At least 1.
     """
+    if isinstance(names, str):
+        raise TypeError(f"names: expected several names, got the string {names!r}")
     fits = [fit_function(name, x, y) for name in (LIBRARY if names is None else names)]
     if not fits:
         raise ValueError("names: expected at least one function")

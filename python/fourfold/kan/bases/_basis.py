@@ -7,7 +7,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Basis", "Implementation", "check_domain", "check_positive"]
+from fourfold.kan._checks import check_positive, check_tensor
+
+__all__ = ["Basis", "Implementation"]
 
 Implementation = Literal["auto", "compiled", "torch"]
 _LOW_PRECISION = (torch.float16, torch.bfloat16)
@@ -96,8 +98,7 @@ class Basis(nn.Module):
 
     def check(self, x: Tensor) -> None:
         """Refuse what is no floating tensor (..., D)."""
-        if not isinstance(x, Tensor):
-            raise TypeError(f"x: expected a torch tensor, got {type(x).__name__}")
+        check_tensor("x", x)
         if not x.is_floating_point():
             raise TypeError(f"x: expected a floating dtype, got {x.dtype}")
         if x.dim() == 0 or x.shape[-1] != self.in_features:
@@ -116,22 +117,3 @@ class Basis(nn.Module):
     def extra_repr(self) -> str:
         """What `print` shows."""
         return f"{self.in_features}, functions={self.functions}"
-
-
-def check_positive(name: str, value: int, least: int = 1) -> None:
-    """Refuse what is not an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}: expected an integer, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
-
-
-def check_domain(domain: tuple[float, float]) -> tuple[float, float]:
-    """Return the two ends of an interval as floats; refuse anything else."""
-    try:
-        low, high = (float(end) for end in domain)
-    except (TypeError, ValueError):
-        raise ValueError(f"domain: expected two numbers (low, high), got {domain!r}") from None
-    if not low < high or not abs(high - low) < float("inf"):
-        raise ValueError(f"domain: expected finite low < high, got {domain!r}")
-    return low, high

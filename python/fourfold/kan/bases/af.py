@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fourfold.kan.bases._basis import Basis, Implementation, check_domain, check_positive
+from fourfold.kan._checks import check_domain, check_positive
+from fourfold.kan.bases._basis import Basis, Implementation
 
 __all__ = ["AF"]
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fourfold.kan import _basis_formulas as formulas
 from fourfold.kan import _basis_ops as ops
-from fourfold.kan.bases._basis import Basis, Implementation, check_domain, check_positive
+from fourfold.kan._checks import check_domain, check_positive, check_tensor
+from fourfold.kan.bases._basis import Basis, Implementation
 from fourfold.kan.bases._spline_table import spline_table
 
 __all__ = ["BSpline"]
@@ -105,11 +106,11 @@ class BSpline(Basis):
 
     def linear(self, x: Tensor, weight: Tensor) -> Tensor:
         """As `Basis.linear`, in one pass that leaves out the functions that are 0."""
+        self.check(x)
         # autocast wants the product in its own dtype: then it is torch's.
         fused = self.compiles(x) and x.dtype == weight.dtype == self._table.dtype
         if not fused or (x.is_cpu and torch.is_autocast_enabled("cpu")):
             return super().linear(x, weight)
-        self.check(x)
         return ops.spline_linear(x, weight, self._working_knots, self._table)
 
     def _make_table(self) -> None:
@@ -134,6 +135,7 @@ class BSpline(Basis):
 
 
 def _intervals_of(knots: Tensor, degree: int, in_features: int) -> int:
+    check_tensor("knots", knots)
     if not knots.is_floating_point():
         raise TypeError(f"knots: expected a floating dtype, got {knots.dtype}")
     if knots.dim() != 2 or knots.shape[1] not in (1, in_features):
@@ -146,6 +148,8 @@ def _intervals_of(knots: Tensor, degree: int, in_features: int) -> int:
         raise ValueError(
             f"knots: expected at least {2 * degree + 2} for degree {degree}, got {knots.shape[0]}"
         )
-    if not bool((knots.diff(dim=0) >= 0).all()):
-        raise ValueError("knots: expected values that do not decrease along the first dimension")
+    if not bool(knots.isfinite().all() & (knots.diff(dim=0) >= 0).all()):
+        raise ValueError(
+            "knots: expected finite values that do not decrease along the first dimension"
+        )
     return intervals

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from fourfold.kan import _basis_formulas as formulas
 from fourfold.kan import _basis_ops as ops
-from fourfold.kan.bases._basis import Basis, Implementation, check_domain, check_positive
+from fourfold.kan._checks import check_domain, check_positive
+from fourfold.kan.bases._basis import Basis, Implementation
 
 __all__ = ["RBF"]
 

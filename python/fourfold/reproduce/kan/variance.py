@@ -13,8 +13,8 @@ __all__ = ["run"]
 _BLOCKS = 12
 # Width -> draws: the narrower the more, as single draws scatter by about sqrt(2 * 24 layers / width).
 _DRAWS = {
-    "quick": {384: 16},
-    "default": {384: 32, 768: 16, 1536: 8, 3072: 4},
+    "quick": {384: 64},
+    "default": {384: 64, 768: 16, 1536: 8, 3072: 4},
     "full": {384: 64, 768: 32, 1536: 16, 3072: 8},
 }
 _ROWS = 64
