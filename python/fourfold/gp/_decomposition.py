@@ -93,7 +93,7 @@ def decompose(factors: Sequence[Tensor], toeplitz: Sequence[bool], *, noise: boo
 
 
 def _is_small(matrix: Tensor) -> bool:
-    return matrix.dtype == torch.float64 and matrix.shape[-1] <= _kernel.SMALL
+    return matrix.dtype == torch.float64 and not _kernel.is_large([matrix])
 
 
 def _large_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from fourfold.gp import _large
 __all__ = [
     "SMALL",
     "all_finite",
+    "are_large",
     "asymmetry",
     "durbin",
     "is_large",
@@ -40,6 +41,9 @@ SMALL = 128
 
 Our own threads and those of torch would wait for each other's cores if they took turns.
 """
+
+SMALL_MANY = 160
+"""The same where there are four matrices of each factor or more, which are decomposed side by side in SIMD lanes."""
 
 
 def _call(name: str, dtype: torch.dtype, **arguments: Any) -> Any:
@@ -103,7 +107,12 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
 
 def is_large(matrices: Sequence[Tensor]) -> bool:
     """Whether these go through torch's BLAS and LAPACK."""
-    return any(max(m.shape[-2:]) > SMALL for m in matrices)
+    return are_large([max(m.shape[-2:]) for m in matrices], [m.shape[0] for m in matrices])
+
+
+def are_large(sizes: Sequence[int], items: Sequence[int]) -> bool:
+    """`is_large` by the sizes of the factors and how many matrices there are of each."""
+    return max(sizes, default=0) > (SMALL_MANY if min(items, default=0) >= 4 else SMALL)
 
 
 def triangular_solves(lower: Sequence[Tensor], x: Tensor, *, transposed: bool = False) -> Tensor:
@@ -185,7 +194,7 @@ def mode_gram(
 
     ``values`` empty: without the diagonal. ``weight`` is (batch, count).
     """
-    if max(sizes) > SMALL:
+    if are_large(sizes, [x.shape[0]]):
         return _large.mode_gram(sizes, mode, x, z, values, weight)
     batch, count, _ = x.shape
     n = sizes[mode]
