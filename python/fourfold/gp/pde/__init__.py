@@ -1,8 +1,22 @@
-"""Differential equations on an interval, solved by conditioning a Gaussian process on them."""
+"""Differential equations, solved by conditioning a Gaussian process on them."""
 
 from fourfold.gp.pde import problems
-from fourfold.gp.pde.problem import Condition, Dirichlet, Neumann, Problem
+from fourfold.gp.pde.box_solution import BoxSolution
+from fourfold.gp.pde.conditions import Condition, Dirichlet, Neumann, Periodic
+from fourfold.gp.pde.nonlinear import Nonlinear
+from fourfold.gp.pde.problem import Problem
 from fourfold.gp.pde.solution import Solution
 from fourfold.gp.pde.solve import solve
 
-__all__ = ["Condition", "Dirichlet", "Neumann", "Problem", "Solution", "problems", "solve"]
+__all__ = [
+    "BoxSolution",
+    "Condition",
+    "Dirichlet",
+    "Neumann",
+    "Nonlinear",
+    "Periodic",
+    "Problem",
+    "Solution",
+    "problems",
+    "solve",
+]

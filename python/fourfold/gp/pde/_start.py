@@ -23,9 +23,9 @@ def starting_kernel(problem: Problem) -> SpectralMixture:
     """
     low, high = problem.interval
     length = high - low
-    spacing = length / (problem.points - 1)
+    spacing = length / (problem.shape[0] - 1)
     frequency, height = _peaks(problem.source_at(problem.grid), spacing)
-    order = max(problem.operator)
+    order = problem.highest_order(0)
     power = height / (1 + frequency * length) ** (2 * order)
     smooth = np.array([0.1, 0.3, 1.0, 3.0])
     frequencies = np.concatenate([np.tile(frequency, 3), np.zeros(smooth.size)])

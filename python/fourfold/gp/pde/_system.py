@@ -7,11 +7,30 @@ import numpy.typing as npt
 import scipy.linalg
 
 from fourfold.gp.kernels import Kernel
-from fourfold.gp.pde.problem import Condition
+from fourfold.gp.pde.conditions import Periodic
+from fourfold.gp.pde.problem import Problem
 
-__all__ = ["Factor", "System"]
+__all__ = ["Factor", "System", "end_functionals"]
 
 Array = npt.NDArray[np.float64]
+# A weighted sum of derivatives of u at points: (weight, x, order) of each.
+Functional = list[tuple[float, float, int]]
+
+
+def end_functionals(problem: Problem) -> tuple[list[Functional], Array]:
+    """The conditions of a problem in 1-D as functionals of u, and their values."""
+    functionals: list[Functional] = []
+    values: list[float] = []
+    low, high = problem.interval
+    for c in problem.conditions:
+        if isinstance(c, Periodic):
+            for order in range(max(problem.highest_order(0), 1)):
+                functionals.append([(1.0, low, order), (-1.0, high, order)])
+                values.append(0.0)
+        else:
+            functionals.append([(1.0, c.x, c.order)])
+            values.append(float(problem.condition_at(c)[0]))
+    return functionals, np.array(values)
 
 
 class System:
@@ -23,15 +42,14 @@ class System:
 
     def __init__(
         self,
-        conditions: tuple[Condition, ...],
+        ends: tuple[list[Functional], Array],
         grid: Array,
         coefficients: dict[int, Array],
         source: Array,
     ) -> None:
         self.grid, self.coefficients = grid, coefficients
-        self.ends = np.array([c.x for c in conditions])
-        self.end_orders = np.array([c.order for c in conditions], dtype=np.intp)
-        self.y = np.concatenate([[c.value for c in conditions], source])
+        self.ends, values = ends
+        self.y = np.concatenate([values, source])
         self.size = self.y.size
         n = grid.size
         self._lag = grid - grid[0]
@@ -41,7 +59,7 @@ class System:
 
     def gram(self, kernel: Kernel) -> Array:
         """The covariance of the functionals, (size, size)."""
-        m = self.ends.size
+        m = len(self.ends)
         matrix = np.zeros((self.size, self.size))
         inner = matrix[m:, m:]
         for p, t in zip(self._inner_orders, kernel.jet(self._lag, self._inner_orders), strict=True):
@@ -52,18 +70,32 @@ class System:
                     inner += (
                         (sign * self.coefficients[r])[:, None] * toeplitz * self.coefficients[s]
                     )
-        for i in range(m):
-            row = self.cross(kernel, self.ends[i : i + 1], int(self.end_orders[i]))[0]
-            matrix[i] = row
-            matrix[m:, i] = row[m:]
+        for i, functional in enumerate(self.ends):
+            for weight, x, order in functional:
+                matrix[i] += weight * self.cross(kernel, np.array([x]), order)[0]
+            matrix[m:, i] = matrix[i, m:]
         return matrix
+
+    def rounding(self, kernel: Kernel) -> Array:
+        """Variances below which a functional is 0 but for rounding.
+
+        Every sample of a periodic process is periodic: such a condition has no variance, and no say.
+        """
+        bound = np.zeros(self.size)
+        for i, functional in enumerate(self.ends):
+            for weight, _, order in functional if len(functional) > 1 else []:
+                bound[i] += weight**2 * abs(float(kernel.jet(0.0, [2 * order])[0]))
+        return 100 * np.finfo(np.float64).eps * bound
 
     def cross(self, kernel: Kernel, points: Array, order: int) -> Array:
         """Covariance of ``u^(order)`` at points (p,) with the functionals, (p, size)."""
         columns = []
-        for end, s in zip(self.ends, self.end_orders, strict=True):
-            column = kernel.jet(points - end, [order + int(s)])[0]
-            columns.append((-column if s % 2 else column)[:, None])
+        for functional in self.ends:
+            column = np.zeros(points.size)
+            for weight, x, s in functional:
+                sign = -weight if s % 2 else weight
+                column += sign * kernel.jet(points - x, [order + s])[0]
+            columns.append(column[:, None])
         orders = [order + s for s in self.coefficients]
         jet = kernel.jet(points[:, None] - self.grid, orders)
         inner = np.zeros(jet.shape[1:])
@@ -73,7 +105,7 @@ class System:
 
     def pull_back(self, kernel: Kernel, cotangent: Array) -> Array:
         """Gradient of ``sum(cotangent * gram(kernel))`` with respect to theta; ``cotangent`` is symmetric."""
-        m, n = self.ends.size, self.grid.size
+        m, n = len(self.ends), self.grid.size
         by_lag = np.zeros((len(self._inner_orders), n))
         for r, s in self._pairs:
             sign = -1.0 if s % 2 else 1.0
@@ -85,19 +117,19 @@ class System:
             upper = sums[n - 2 :: -1] if n > 1 else sums[:0]
             by_lag[self._inner_orders.index(r + s), 1:] += -upper if (r + s) % 2 else upper
         gradient = kernel.pull_back(self._lag, self._inner_orders, by_lag)
-        for i in range(m):
-            r = int(self.end_orders[i])
-            for j in range(m):
-                s = int(self.end_orders[j])
-                weight = -cotangent[i, j] if s % 2 else cotangent[i, j]
-                gradient += kernel.pull_back(
-                    self.ends[i : i + 1] - self.ends[j], [r + s], [[weight]]
-                )
-            rows = [
-                2 * cotangent[i, m:] * (-c if s % 2 else c) for s, c in self.coefficients.items()
-            ]
-            orders = [r + s for s in self.coefficients]
-            gradient += kernel.pull_back(self.ends[i] - self.grid, orders, np.stack(rows))
+        for i, functional in enumerate(self.ends):
+            for weight, x, r in functional:
+                for j, other in enumerate(self.ends):
+                    for factor, at, s in other:
+                        sign = -weight * factor if s % 2 else weight * factor
+                        lag = np.array([x - at])
+                        gradient += kernel.pull_back(lag, [r + s], [[sign * cotangent[i, j]]])
+                rows = [
+                    2 * weight * cotangent[i, m:] * (-c if s % 2 else c)
+                    for s, c in self.coefficients.items()
+                ]
+                orders = [r + s for s in self.coefficients]
+                gradient += kernel.pull_back(x - self.grid, orders, np.stack(rows))
         return gradient
 
 
@@ -110,7 +142,10 @@ class Factor:
     def __init__(self, system: System, kernel: Kernel, jitter: float) -> None:
         self.system, self.kernel, self.jitter = system, kernel, jitter
         gram = system.gram(kernel)
-        self.scale = np.sqrt(np.diag(gram))
+        diagonal = np.diag(gram).copy()
+        empty = diagonal <= system.rounding(kernel)
+        gram[empty] = gram[:, empty] = 0.0
+        self.scale = np.sqrt(np.where(empty, 1.0, diagonal))
         gram /= self.scale[:, None]
         gram /= self.scale
         gram[np.diag_indices(system.size)] += jitter

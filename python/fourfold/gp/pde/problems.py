@@ -7,9 +7,20 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.gp.pde.problem import Dirichlet, Function, Problem
+from fourfold.gp.pde.conditions import Condition, Dirichlet, Function
+from fourfold.gp.pde.problem import Problem
 
-__all__ = ["allencahn_1d", "mix_sin", "sin_cos", "single_sin", "x2_add_sinx", "x_time_sinx"]
+__all__ = [
+    "advection",
+    "allencahn_1d",
+    "allencahn_2d",
+    "mix_sin",
+    "poisson_2d",
+    "sin_cos",
+    "single_sin",
+    "x2_add_sinx",
+    "x_time_sinx",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -94,10 +105,106 @@ def allencahn_1d(name: str = "single_sin") -> Problem:
 
     return Problem(
         linear.interval,
-        linear.operator,
+        linear.terms,
         source,
         linear.conditions,
         nonlinear=(lambda u: u * (u**2 - 1), lambda u: 3 * u**2 - 1),
-        points=linear.points,
+        points=linear.shape,
+        exact=exact,
+    )
+
+
+_LAPLACIAN = {(2, 0): 1.0, (0, 2): 1.0}
+
+
+def _all_sides(side: float, exact: Function) -> list[Condition]:
+    return [Dirichlet(x, exact, axis=axis) for axis in (0, 1) for x in (0.0, side)]
+
+
+def poisson_2d(name: str = "sin_sin", points: int | None = None) -> Problem:
+    """Poisson on [0, 2 pi]^2, u given on all sides.
+
+    ``"sin_sin"``: ``u = sin 100x sin 100y`` on 400 x 400 points; ``"sin_add_cos"``: ``u = h(x) + h(y)`` with ``h(x) =
+    sin 6x cos 20x`` on 200 x 200. ``points`` replaces the number along each axis.
+    """
+    side = 2 * np.pi
+    if name == "sin_sin":
+
+        def exact(x: Array, y: Array) -> Array:
+            u: Array = np.sin(100 * x) * np.sin(100 * y)
+            return u
+
+        def source(x: Array, y: Array) -> Array:
+            f: Array = -2e4 * exact(x, y)
+            return f
+
+        count = 400
+    elif name == "sin_add_cos":
+
+        def exact(x: Array, y: Array) -> Array:
+            u: Array = np.sin(6 * x) * np.cos(20 * x) + np.sin(6 * y) * np.cos(20 * y)
+            return u
+
+        def source(x: Array, y: Array) -> Array:
+            mixed = np.cos(6 * x) * np.sin(20 * x) + np.cos(6 * y) * np.sin(20 * y)
+            f: Array = -436 * exact(x, y) - 240 * mixed
+            return f
+
+        count = 200
+    else:
+        raise ValueError(f"name: expected 'sin_sin' or 'sin_add_cos', got {name!r}")
+    return Problem(
+        [(0.0, side)] * 2,
+        _LAPLACIAN,
+        source,
+        _all_sides(side, exact),
+        points=count if points is None else points,
+        exact=exact,
+    )
+
+
+def allencahn_2d(points: int = 400) -> Problem:
+    """``u_xx + u_yy + u (u^2 - 1) = f`` on [0, 1]^2, ``u = q(x) q(y)``, ``q(x) = sin x + 0.1 sin 20x + cos 100x``."""
+
+    def q(x: Array) -> Array:
+        value: Array = np.sin(x) + 0.1 * np.sin(20 * x) + np.cos(100 * x)
+        return value
+
+    def second(x: Array) -> Array:
+        value: Array = -np.sin(x) - 40 * np.sin(20 * x) - 1e4 * np.cos(100 * x)
+        return value
+
+    def exact(x: Array, y: Array) -> Array:
+        return q(x) * q(y)
+
+    def source(x: Array, y: Array) -> Array:
+        u = exact(x, y)
+        f: Array = second(x) * q(y) + q(x) * second(y) + u * (u**2 - 1)
+        return f
+
+    return Problem(
+        [(0.0, 1.0)] * 2,
+        _LAPLACIAN,
+        source,
+        _all_sides(1.0, exact),
+        nonlinear=(lambda u: u * (u**2 - 1), lambda u: 3 * u**2 - 1),
+        points=points,
+        exact=exact,
+    )
+
+
+def advection(points: int = 200) -> Problem:
+    """``200 u_x + u_t = 0`` on [0, 1]^2, ``u = sin(x - 200 t)``, given on all sides, t = 1 as well."""
+
+    def exact(x: Array, t: Array) -> Array:
+        u: Array = np.sin(x - 200 * t)
+        return u
+
+    return Problem(
+        [(0.0, 1.0)] * 2,
+        {(1, 0): 200.0, (0, 1): 1.0},
+        0.0,
+        _all_sides(1.0, exact),
+        points=points,
         exact=exact,
     )

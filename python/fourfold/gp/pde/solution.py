@@ -11,7 +11,7 @@ import scipy.linalg
 from fourfold.errors import NotPositiveDefiniteError
 from fourfold.gp.kernels import Kernel
 from fourfold.gp.pde._system import Factor
-from fourfold.gp.pde.problem import Problem, evaluated
+from fourfold.gp.pde.problem import Problem
 
 __all__ = ["Solution"]
 
@@ -80,14 +80,14 @@ class Solution:
         return np.concatenate([np.empty(0), *pieces])
 
     def residual(self, points: npt.ArrayLike) -> Array:
-        """``sum_r c_r u^(r) + N(u) - source`` at points (n,)."""
+        """``sum_r c_r u^(r) + N(u, ...) - source`` at points (n,)."""
         x = self._checked(points)
         found = -self.problem.source_at(x)
-        for r, c in self.problem.coefficients(x).items():
+        for (r,), c in self.problem.coefficients(x).items():
             found += c * self.derivative(x, r)
-        if self.problem.nonlinear is not None:
-            function = self.problem.nonlinear[0]
-            found += evaluated("nonlinear[0]", function, self.u(x))
+        term = self.problem.nonlinear
+        if term is not None:
+            found += term.value([self.derivative(x, r) for (r,) in term.orders])
         return found
 
     def std(self, points: npt.ArrayLike) -> Array:

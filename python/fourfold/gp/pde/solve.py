@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import scipy.optimize
 
 from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
 from fourfold.gp.kernels import Kernel
+from fourfold.gp.pde._box import solve_box
 from fourfold.gp.pde._start import starting_kernel
-from fourfold.gp.pde._system import Factor, System
-from fourfold.gp.pde.problem import Problem, evaluated
+from fourfold.gp.pde._system import Factor, System, end_functionals
+from fourfold.gp.pde.problem import Problem
 from fourfold.gp.pde.solution import Solution
 
 __all__ = ["solve"]
@@ -29,46 +31,58 @@ _SMALLEST_STEP = 2.0**-10
 
 def solve(
     problem: Problem,
-    kernel: Kernel | None = None,
+    kernel: Kernel | Sequence[Kernel] | None = None,
     *,
     learn: bool = True,
     max_iterations: int = 15,
     jitter: float = 1e-12,
     newton_steps: int = 20,
     tolerance: float = 1e-6,
-) -> Solution:
+    most_features: int = 6000,
+) -> Any:
     """Solve a problem by a Gaussian process conditioned on its conditions and on its equation on the grid.
 
-    The covariance of all these linear functionals of u is written in closed form, scaled to unit diagonal, and
-    decomposed by Cholesky; the amplitude of the process is profiled out. Nonlinear problems are solved by
-    Gauss-Newton steps (each such a linear problem), shortened until the residual decreases.
+    In 1-D the covariance of all these linear functionals of u is written in closed form, scaled to unit diagonal,
+    and decomposed by Cholesky. On a box the process, whose covariance is a product over the axes, is expanded in products
+    of functions of one variable with independent weights, and the weights are conditioned by regularised
+    least squares. The amplitude of the process is profiled out. Nonlinear problems are solved by Gauss-Newton steps
+    (each such a linear problem), shortened until the residual is no higher.
 
     Parameters
     ----------
     problem : Problem
-    kernel : Kernel, optional
-        Start of the search, with as many derivatives as twice the operator's order. By default a
-        `SpectralMixture` with frequencies from the spectrum of the source.
+    kernel : Kernel or sequence of Kernel, optional
+        With as many derivatives as twice the operator's order; on a box one for each axis. By default a
+        `SpectralMixture` with frequencies from the spectrum of the source, and of the conditions on a box. In 1-D
+        the search starts from it.
     learn : bool
-        Maximise the marginal likelihood over the free hyperparameters (L-BFGS-B with analytic gradients; for
-        nonlinear problems of the equation linearised at the solution, which is then found once more).
+        In 1-D, maximise the marginal likelihood over the free hyperparameters (L-BFGS-B with analytic gradients; for
+        nonlinear problems of the equation linearised at the solution, which is then found once more). On a box
+        the kernels stay as they start.
     max_iterations : int
         Of L-BFGS-B; it stops there without complaint: any kernel gives a solution.
     jitter : float
-        Added to the unit diagonal. Multiplied by 10 until the matrix is positive definite, at most to 1e-6;
-        what was used is ``solution.jitter``.
+        Noise variance on each equation relative to its prior variance. In 1-D multiplied by 10 until the matrix is
+        positive definite, at most to 1e-6; what was used is ``solution.jitter``.
     newton_steps : int
         At most that many Gauss-Newton steps.
     tolerance : float
         They end where the root mean square of u's change is below this share of u's. With the default jitter rounding
         moves u by 1e-7 or so from step to step: much smaller tolerances are not reached.
+    most_features : int
+        On a box, how many functions the expansion has at most; memory is 16 R^2 bytes, work about R^3.
+
+    Returns
+    -------
+    Solution or BoxSolution
+        In 1-D and on a box.
 
     Raises
     ------
     NotPositiveDefiniteError
         Not even with the largest jitter.
     ConvergenceError
-        The Gauss-Newton steps did not converge.
+        The Gauss-Newton steps, or the refinement of the least-squares solution, did not converge.
     """
     if not 0 < jitter <= _LARGEST_JITTER:
         raise ValueError(f"jitter: expected within (0, {_LARGEST_JITTER}], got {jitter}")
@@ -76,9 +90,16 @@ def solve(
         raise ValueError(
             f"newton_steps, max_iterations: expected at least 1, got {newton_steps}, {max_iterations}"
         )
+    if most_features < 1:
+        raise ValueError(f"most_features: expected at least 1, got {most_features}")
+    if problem.dimension > 1:
+        kernels = _checked_kernels(problem, kernel)
+        return solve_box(problem, kernels, jitter, most_features, newton_steps, tolerance)
+    if kernel is not None and not isinstance(kernel, Kernel):
+        raise TypeError(f"kernel: expected one Kernel for one axis, got {kernel!r}")
     start = starting_kernel(problem) if kernel is None else kernel
     history: list[dict[str, Any]] = []
-    system = _linearised(problem, np.zeros(problem.points))
+    system = _linearised(problem)
     if problem.nonlinear is not None:
         # The likelihood is that of the equation linearised at the solution: first find that.
         factor = _factorised(system, start, jitter)
@@ -91,15 +112,44 @@ def solve(
     return Solution(problem, factor, history)
 
 
-def _linearised(problem: Problem, u: Array) -> System:
-    grid = problem.grid
-    coefficients, source = problem.coefficients(grid), problem.source_at(grid)
-    if problem.nonlinear is not None:
-        value = evaluated("nonlinear[0]", lambda _: problem.nonlinear[0](u), grid)  # type: ignore[index]
-        slope = evaluated("nonlinear[1]", lambda _: problem.nonlinear[1](u), grid)  # type: ignore[index]
-        coefficients[0] = coefficients.get(0, 0.0) + slope
-        source = source - value + slope * u
-    return System(problem.conditions, grid, coefficients, source)
+def _checked_kernels(
+    problem: Problem, kernel: Kernel | Sequence[Kernel] | None
+) -> list[Kernel] | None:
+    if kernel is None:
+        return None
+    kernels = [kernel] * problem.dimension if isinstance(kernel, Kernel) else list(kernel)
+    if len(kernels) != problem.dimension or not all(isinstance(k, Kernel) for k in kernels):
+        raise ValueError(
+            f"kernel: expected one Kernel for each of {problem.dimension} axes, got {kernel!r}"
+        )
+    for axis, k in enumerate(kernels):
+        # Of functions of x for a grid: the basis is differentiated as often as u.
+        order = max(problem.highest_order(axis), 1)
+        if 2 * order > k.highest_order:
+            raise ValueError(
+                f"kernel: axis {axis} needs derivatives up to order {2 * order}, {type(k).__name__} has "
+                f"{k.highest_order}"
+            )
+    return kernels
+
+
+def _linearised(problem: Problem, parts: list[Array] | None = None) -> System:
+    """The equation linearised at u, given by its derivatives that the nonlinear term takes; None: u = 0."""
+    grid, coefficients = problem.grid, _by_order(problem)
+    source = problem.source_at(grid)
+    term = problem.nonlinear
+    if term is not None:
+        if parts is None:
+            parts = [np.zeros(grid.size) for _ in term.orders]
+        source = source - term.value(parts)
+        for (order,), part, slope in zip(term.orders, parts, term.slope(parts), strict=True):
+            coefficients[order] = coefficients.get(order, 0.0) + slope
+            source = source + slope * part
+    return System(end_functionals(problem), grid, coefficients, source)
+
+
+def _by_order(problem: Problem) -> dict[int, Array]:
+    return {r: c for (r,), c in problem.coefficients(problem.grid).items()}
 
 
 def _factorised(system: System, kernel: Kernel, jitter: float) -> Factor:
@@ -193,42 +243,44 @@ def _learned(
 def _newton(
     problem: Problem, factor: Factor, steps: int, tolerance: float, history: list[dict[str, Any]]
 ) -> Factor:
-    assert problem.nonlinear is not None
-    function = problem.nonlinear[0]
+    term = problem.nonlinear
+    assert term is not None
     grid = problem.grid
-    coefficients, source = problem.coefficients(grid), problem.source_at(grid)
+    coefficients, source = _by_order(problem), problem.source_at(grid)
+    orders = sorted({0, *coefficients, *(order for (order,) in term.orders)})
 
-    def norm(u: Array, linear: Array) -> float:
-        return float(np.linalg.norm(linear + np.asarray(function(u)) - source))
+    def taken(state: Array) -> list[Array]:
+        return [state[orders.index(order)] for (order,) in term.orders]
 
-    u, linear = np.zeros(grid.size), np.zeros(grid.size)
-    residual, change = norm(u, linear), np.inf
+    def norm(state: Array) -> float:
+        linear = sum(c * state[orders.index(r)] for r, c in coefficients.items())
+        return float(np.linalg.norm(linear + term.value(taken(state)) - source))
+
+    # u and its derivatives on the grid, one row for each of the orders.
+    state = np.zeros((len(orders), grid.size))
+    residual, change = norm(state), np.inf
     for made in range(steps):
-        by_order = [
-            factor.system.cross(factor.kernel, grid, r) @ factor.weights for r in (0, *coefficients)
-        ]
-        new = by_order[0]
-        new_linear = np.sum(
-            [c * part for c, part in zip(coefficients.values(), by_order[1:], strict=True)], axis=0
+        new = np.stack(
+            [factor.system.cross(factor.kernel, grid, r) @ factor.weights for r in orders]
         )
-        change = float(np.linalg.norm(new - u))
-        if change <= tolerance * float(np.linalg.norm(new)):
-            history.append({"stage": "newton", "residual": norm(new, new_linear), "step": 1.0})
+        change, size = float(np.linalg.norm(new[0] - state[0])), float(np.linalg.norm(new[0]))
+        if change <= tolerance * size:
+            history.append({"stage": "newton", "residual": norm(new), "step": 1.0})
             return factor
         step = 1.0
-        while not norm(u + step * (new - u), linear + step * (new_linear - linear)) <= residual:
+        while not norm(state + step * (new - state)) <= residual:
             step /= 2
             if step < _SMALLEST_STEP:
                 raise ConvergenceError(
                     f"no step along the Gauss-Newton direction lowers the residual {residual:.3g}; u still "
-                    f"changes by {change / float(np.linalg.norm(new)):.3g} of its size: raise tolerance or points",
+                    f"changes by {change / size:.3g} of its size: raise tolerance or points",
                     iterations=made,
                     residual=residual,
                 )
-        u, linear = u + step * (new - u), linear + step * (new_linear - linear)
-        residual = norm(u, linear)
+        state = state + step * (new - state)
+        residual = norm(state)
         history.append({"stage": "newton", "residual": residual, "step": step})
-        factor = _factorised(_linearised(problem, u), factor.kernel, factor.jitter)
+        factor = _factorised(_linearised(problem, taken(state)), factor.kernel, factor.jitter)
     raise ConvergenceError(
         f"u changed by {change:.3g} in the last of {steps} Gauss-Newton steps, residual {residual:.3g}; "
         "raise newton_steps or tolerance",
