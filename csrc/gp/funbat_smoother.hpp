@@ -220,20 +220,28 @@ private:
         double pushed[kMaxRank];
         for (Size i = 0; i < r; ++i) pushed[i] = dot(d, p + i * d, score);
         for (Size i = 0; i < r; ++i) score[i] += g[i] - dot(r, j + i * r, pushed);
+        // (I - P H' J H)' I (I - P H' J H) + H' J H, one side after the other: written out as a sum of symmetric terms
+        // it loses the contraction, and rounding grows from step to step.
         double *y = wide_[0], *jy = wide_[1];  // R x D
-        double *z = small_[0], *jz = small_[1];
         multiply(r, d, d, p, d, information, d, y, d);
-        for (Size i = 0; i < r; ++i) {
-            for (Size k = 0; k < r; ++k) z[i * r + k] = dot(d, y + i * d, p + k * d);
-        }
         multiply(r, r, d, j, r, y, d, jy, d);
-        multiply(r, r, r, j, r, z, r, jz, r);
+        for (Size i = 0; i < r * d; ++i) information[i] -= jy[i];
+        double *x = wide_[0], *xj = wide_[1];  // D x R
+        for (Size i = 0; i < d; ++i) {
+            for (Size k = 0; k < r; ++k) x[i * r + k] = dot(d, information + i * d, p + k * d);
+        }
+        multiply(d, r, r, x, r, j, r, xj, r);
+        for (Size i = 0; i < d; ++i) {
+            for (Size k = 0; k < r; ++k) information[i * d + k] -= xj[i * r + k];
+        }
         for (Size i = 0; i < r; ++i) {
-            for (Size k = 0; k < d; ++k) {
-                information[i * d + k] -= jy[i * d + k];
-                information[k * d + i] -= jy[i * d + k];
+            for (Size k = 0; k < r; ++k) information[i * d + k] += j[i * r + k];
+        }
+        for (Size i = 0; i < d; ++i) {
+            for (Size k = 0; k < i; ++k) {
+                const double mean = 0.5 * (information[i * d + k] + information[k * d + i]);
+                information[i * d + k] = information[k * d + i] = mean;
             }
-            for (Size k = 0; k < r; ++k) information[i * d + k] += dot(r, jz + i * r, j + k * r) + j[i * r + k];
         }
     }
 

@@ -98,6 +98,24 @@ def test_smoother_equals_the_joint_gaussian(nu: float, rank: int, count: int) ->
         assert result.by_variance[r] == pytest.approx(by_v, rel=1e-5, abs=1e-6)
 
 
+def test_rounding_does_not_grow_along_a_chain() -> None:
+    """60 near times, strong messages to mixed directions: what rounds at one end stays small at the other."""
+    rng = np.random.default_rng(1)
+    times = np.linspace(0, 1, 60)
+    a = rng.normal(size=(60, 3, 6)) * rng.uniform(1, 10, (60, 1, 6))
+    precision = a @ a.transpose(0, 2, 1)
+    shift = np.ascontiguousarray(np.einsum("tij,tj->ti", precision, rng.normal(size=(60, 3))))
+    chain = _kernel.Chain(
+        2, np.diff(times, prepend=0.0), np.ones(60, np.uint8), packed(precision), shift, 1.0
+    )
+    result = _kernel.smooth(chain, np.sqrt(3) / 0.3, np.ones(3))
+    assert not isinstance(result, int)
+    evidence, mean, covariance = dense_chain(1.5, times, 0.3, np.ones(3), precision, shift)
+    assert result.log_evidence == pytest.approx(evidence, rel=1e-9)
+    np.testing.assert_allclose(result.mean, mean, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(result.covariance, packed(covariance), rtol=0, atol=1e-11)
+
+
 def test_strong_messages_keep_their_variance() -> None:
     """Signal to noise 1e10: what is left of the variance is not lost in the difference of two large numbers."""
     rng = np.random.default_rng(0)

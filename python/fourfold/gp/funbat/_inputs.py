@@ -92,7 +92,8 @@ def checked_rank(rank: int | Sequence[int]) -> tuple[int, ...]:
     """Ranks as a tuple; a single number has length 1."""
     single = not isinstance(rank, Sequence)
     ranks = tuple(rank) if isinstance(rank, Sequence) else (rank,)
-    for r in ranks:
+    given: tuple[Any, ...] = ranks
+    for r in given:
         if not isinstance(r, (int, np.integer)) or isinstance(r, bool) or not 1 <= r <= MAX_RANK:
             raise ValueError(f"rank: expected integers from 1 to {MAX_RANK}, got {rank!r}")
     if not single and not 2 <= len(ranks) <= MAX_MODES:
