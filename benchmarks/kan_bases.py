@@ -107,8 +107,8 @@ def layer(results: Results, turns: int) -> None:
             "efficient-kan": theirs,
             "compiled": compiled,
         }
-        for module in (theirs, compiled):
-            _check_layer(ours, module, x, grad)
+        for name in ("efficient-kan", "compiled"):
+            _check_layer(ours, pairs[name], x, grad)
         contestants = [
             Contestant(name, partial(_layer_gradients, module, x, grad))
             for name, module in pairs.items()
