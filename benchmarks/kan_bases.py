@@ -212,7 +212,7 @@ def _check_layer(ours: kan.KANLinear, theirs: Callable[[Any], Any], x: Any, grad
     for name, value in want.items():
         scale = float(value.abs().max())
         torch.testing.assert_close(
-            got[name], value, rtol=1e-4, atol=1e-5 * scale, msg=lambda text, n=name: f"{n}: {text}"
+            got[name], value, rtol=1e-4, atol=1e-5 * scale, msg=partial("{}: {}".format, name)
         )
 
 
