@@ -107,8 +107,8 @@ def layer(results: Results, turns: int) -> None:
             "efficient-kan": theirs,
             "compiled": compiled,
         }
-        for module in (theirs, compiled):
-            _check_layer(ours, module, x, grad)
+        for name in ("efficient-kan", "compiled"):
+            _check_layer(ours, pairs[name], x, grad)
         contestants = [
             Contestant(name, partial(_layer_gradients, module, x, grad))
             for name, module in pairs.items()
@@ -212,7 +212,7 @@ def _check_layer(ours: kan.KANLinear, theirs: Callable[[Any], Any], x: Any, grad
     for name, value in want.items():
         scale = float(value.abs().max())
         torch.testing.assert_close(
-            got[name], value, rtol=1e-4, atol=1e-5 * scale, msg=lambda text, n=name: f"{n}: {text}"
+            got[name], value, rtol=1e-4, atol=1e-5 * scale, msg=partial("{}: {}".format, name)
         )
 
 
