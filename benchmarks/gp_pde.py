@@ -65,17 +65,44 @@ def fresh(rng: np.random.Generator) -> tuple[str, pde.Problem]:
     return name, pde.Problem((0, length), {2: 1.0}, source, ends, points=points, exact=exact)
 
 
-def fresh_problems(count: int, learn: bool, seed: int) -> None:
+def fresh_box(rng: np.random.Generator) -> tuple[str, pde.Problem]:
+    """Poisson on a random rectangle; two products of waves of random frequencies within Nyquist, and phases."""
+    points = [int(n) for n in rng.integers(50, 120, 2)]
+    lengths = rng.uniform(0.5, 10, 2)
+    nyquist = np.pi * (np.array(points) - 1) / lengths
+    share = 10 ** rng.uniform(-2, np.log10(0.8), (2, 2))
+    m, phase, size = share * nyquist, rng.uniform(0, 2 * np.pi, (2, 2)), rng.uniform(0.3, 1, 2)
+
+    def waves(x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike) -> npt.ArrayLike:
+        along = [np.sin(np.multiply.outer(c, m[:, a]) + phase[:, a]) for a, c in enumerate((x, y))]
+        return np.asarray((along[0] * along[1]) @ np.asarray(weights))
+
+    def exact(x: npt.ArrayLike, y: npt.ArrayLike) -> npt.ArrayLike:
+        return waves(x, y, size)
+
+    def source(x: npt.ArrayLike, y: npt.ArrayLike) -> npt.ArrayLike:
+        return waves(x, y, -size * np.sum(m**2, axis=1))
+
+    box = [(0.0, float(length)) for length in lengths]
+    sides = [pde.Dirichlet(x, exact, axis=a) for a in (0, 1) for x in box[a]]
+    shares = " ".join(f"{s:.2f}" for s in share.reshape(-1))
+    problem = pde.Problem(
+        box, {(2, 0): 1.0, (0, 2): 1.0}, source, sides, points=points, exact=exact
+    )
+    return f"{points[0]} x {points[1]}, {shares} Nyquist", problem
+
+
+def fresh_problems(count: int, dimension: int, learn: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)
     errors = []
     print(f"seed {seed}")
     for _ in range(count):
-        name, problem = fresh(rng)
+        name, problem = fresh(rng) if dimension == 1 else fresh_box(rng)
         began = time.perf_counter()
         solution = pde.solve(problem, learn=learn)
         seconds = time.perf_counter() - began
         errors.append(relative_error(problem, solution, seed))
-        print(f"{name:36}{errors[-1]:10.1e}{seconds:7.1f} s", flush=True)
+        print(f"{name:42}{errors[-1]:10.1e}{seconds:7.1f} s", flush=True)
     print(f"median {np.median(errors):.1e}, worst {max(errors):.1e}")
 
 
@@ -85,9 +112,10 @@ def main() -> None:
     parser.add_argument("--no-learn", action="store_true", help="kernels as they start")
     parser.add_argument("--seed", type=int, default=0, help="of the 300 points")
     parser.add_argument("--fresh", type=int, help="that many random problems instead")
+    parser.add_argument("--dimension", type=int, choices=(1, 2), default=1, help="of those")
     arguments = parser.parse_args()
     if arguments.fresh:
-        fresh_problems(arguments.fresh, not arguments.no_learn, arguments.seed)
+        fresh_problems(arguments.fresh, arguments.dimension, not arguments.no_learn, arguments.seed)
         return
     print(f"{'problem':24}{'error':>10}{'goal':>8}{'seconds':>9}{'jitter':>9}")
     for name, (make, goal) in PROBLEMS.items():
