@@ -54,7 +54,11 @@ BASIS = [lambda x: np.sin(3 * x[:, 0]), lambda x: x[:, -1] ** 2]
 SIZES = [(9,), (1,), (6, 5), (3, 1, 6), (2, 3, 2, 4), (2, 1, 2, 1, 2, 3)]
 
 
-@pytest.mark.parametrize("mean", [0.0, 0.7, "constant", "linear", BASIS], ids=str)
+@pytest.mark.parametrize(
+    "mean",
+    [0.0, 0.7, "constant", "linear", BASIS],
+    ids=["zero", "number", "constant", "linear", "basis"],
+)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("holes", [False, True])
 def test_everything(sizes: tuple[int, ...], mean: Any, holes: bool) -> None:
