@@ -77,7 +77,7 @@ def run(context: Context) -> Section:
         assert problem.exact is not None
         truth = np.asarray(problem.exact(x))
         error = float(np.linalg.norm(solution.u(x) - truth) / np.linalg.norm(truth))
-        how = f"{problem.points} points of the equation, defaults, {seconds:.1f} s"
+        how = f"{problem.shape[0]} points of the equation, defaults, {seconds:.1f} s"
         section.checks.append(
             at_most(f"{case.name}, relative L2 error", error, case.bound, how, reference=_PUBLISHED)
         )
@@ -134,7 +134,8 @@ def distinct(values: Array, apart: float) -> Array:
 def _shares(solution: pde.Solution) -> Array:
     """What each component adds to the variance of u'', which is what the data are; the largest is 1."""
     shares: Array = solution.weights * (2 * np.pi * solution.frequencies) ** 4
-    return shares / shares.max()
+    relative: Array = shares / shares.max()
+    return relative
 
 
 def _figures(case: Case, solution: pde.Solution) -> list[Figure]:
