@@ -34,9 +34,8 @@ reproduce: $(VENV)/.built
 	$(VENV_PYTHON) -m fourfold.cli reproduce -o report
 	@echo "The report is $(CURDIR)/report/index.html"
 
-# With a worker on each CPU, threads of OpenMP that wait by spinning hold the CPU of the other worker.
 test: $(VENV)/.test $(VENV)/.built
-	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto $(PYTEST_ARGS)
+	$(VENV_PYTHON) -m pytest -n auto $(PYTEST_ARGS)
 	$(VENV)/bin/cmake -G Ninja -S tests/csrc -B build/csrc
 	$(VENV)/bin/cmake --build build/csrc
 	$(VENV)/bin/ctest --test-dir build/csrc --output-on-failure

@@ -1,12 +1,20 @@
-"""What every test has: the slow and GPU marks, and threads back at their default afterwards."""
+"""What every test has: the slow and GPU marks, and the number of threads."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+# Before anything imports torch: threads lose on matrices as small as those of the tests. Not torch.set_num_threads,
+# after which torch's LU of a batch of matrices of 200 or more gives errors of DLASWP and hangs (torch 2.13 with MKL).
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import fourfold
+
+# Those of fourfold's kernels; the other number that is worth a run of the tests is 1.
+_THREADS = int(os.environ.get("FOURFOLD_TEST_THREADS", "2"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _default_threads() -> Iterator[None]:
+def _threads() -> Iterator[None]:
+    fourfold.set_num_threads(_THREADS)
     yield
     fourfold.set_num_threads(None)

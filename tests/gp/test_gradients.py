@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,15 +22,6 @@ FACTORS: dict[str, Callable[[np.random.Generator], list[Any]]] = {
     "one": lambda rng: [spd(rng, 5)],
     "batch": lambda rng: [spd(rng, 2, 3), spd(rng, 2)],
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small matrices: threads would only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def leaves(arrays: list[Any]) -> list[Tensor]:

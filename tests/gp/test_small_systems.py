@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,6 @@ from fourfold import gp
 from .reference import Array, kron, matern52, spd
 
 pytestmark = pytest.mark.isa
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = fourfold.get_num_threads()
-    yield
-    fourfold.set_num_threads(before)
 
 
 def peculiar(n: int, rng: np.random.Generator) -> Array:

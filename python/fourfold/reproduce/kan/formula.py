@@ -60,14 +60,9 @@ it, and the numbers in them trained together.
 def run(context: Context) -> Section:
     """Train on finer and finer grids, then read the formula."""
     section = Section(_TEXT)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # matrices this small only lose by more
-    try:
-        _splines(context, section)
-        _formula(context, section)
-        _others(context, section)
-    finally:
-        torch.set_num_threads(threads)
+    _splines(context, section)
+    _formula(context, section)
+    _others(context, section)
     return section
 
 
