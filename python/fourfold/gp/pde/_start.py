@@ -18,15 +18,16 @@ _PEAKS = 8
 def starting_kernel(problem: Problem) -> SpectralMixture:
     """A Gaussian mixture at the peaks of the source's spectrum and at frequency 0.
 
-    A solution wave is the source's divided by f^order, hence its weight; every peak gets three length-scales, so
-    that modulated waves have a component that suits them.
+    A solution wave is the source's divided by f^order. As a prior that share of the variance, f^(-2 order), leaves fast
+    waves too little beside the smooth parts, and none at all (1) too much: the power between them, 1.5, serves both.
+    Every peak gets three length-scales, so that modulated waves have a component that suits them.
     """
     low, high = problem.interval
     length = high - low
     spacing = length / (problem.shape[0] - 1)
     frequency, height = _peaks(problem.source_at(problem.grid), spacing)
     order = problem.highest_order(0)
-    power = height / (1 + frequency * length) ** (2 * order)
+    power = height / (1 + frequency * length) ** (1.5 * order)
     smooth = np.array([0.1, 0.3, 1.0, 3.0])
     frequencies = np.concatenate([np.tile(frequency, 3), np.zeros(smooth.size)])
     lengthscales = length * np.concatenate([np.repeat([0.3, 1.0, 3.0], frequency.size), smooth])

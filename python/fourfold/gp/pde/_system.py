@@ -16,6 +16,9 @@ Array = npt.NDArray[np.float64]
 # A weighted sum of derivatives of u at points: (weight, x, order) of each.
 Functional = list[tuple[float, float, int]]
 
+# Of the scaled right-hand sides: what rounding may leave of the conditioned system.
+_LARGEST_ROUNDING = 1e-6
+
 
 def end_functionals(problem: Problem) -> tuple[list[Functional], Array]:
     """The conditions of a problem in 1-D as functionals of u, and their values."""
@@ -136,7 +139,8 @@ class System:
 class Factor:
     """Cholesky factor of the Gram matrix scaled to unit diagonal plus ``jitter`` times the identity.
 
-    Raises ``scipy.linalg.LinAlgError`` where the matrix is not positive definite.
+    Raises ``scipy.linalg.LinAlgError`` where the matrix is not positive definite, and where it is so by rounding alone: the
+    weights that solve the system are then so large that the equations which they should meet are not met.
     """
 
     def __init__(self, system: System, kernel: Kernel, jitter: float) -> None:
@@ -149,9 +153,15 @@ class Factor:
         gram /= self.scale[:, None]
         gram /= self.scale
         gram[np.diag_indices(system.size)] += jitter
-        self.lower = scipy.linalg.cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+        self.lower = scipy.linalg.cholesky(gram, lower=True, check_finite=False)
         y = system.y / self.scale
         self.scaled_weights = scipy.linalg.cho_solve((self.lower, True), y, check_finite=False)
+        length = float(np.linalg.norm(y))
+        missing = y - gram @ self.scaled_weights
+        if not np.linalg.norm(missing) <= _LARGEST_ROUNDING * length:
+            raise scipy.linalg.LinAlgError("the equations are not met within rounding")
+        noise = missing + jitter * self.scaled_weights
+        self.misfit = float(np.linalg.norm(noise)) / length if length else 0.0
         self.quadratic = float(y @ self.scaled_weights)
         # The amplitude of the process that the data make most likely; 0 for data that are all 0.
         self.variance = self.quadratic / system.size

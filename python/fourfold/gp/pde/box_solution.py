@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fourfold.gp.kernels import Kernel
 from fourfold.gp.pde._expansion import Expansion
 from fourfold.gp.pde._least_squares import Conditioned
+from fourfold.gp.pde._points import checked_axis, checked_orders, checked_points
 from fourfold.gp.pde.problem import Problem
 
 __all__ = ["BoxSolution"]
@@ -81,7 +82,7 @@ class BoxSolution:
 
     def derivative(self, points: npt.ArrayLike, orders: Sequence[int]) -> Array:
         """Posterior mean of a derivative of u at points (n, d); an order 0, 1 or 2 for each axis."""
-        checked, x = self._checked_orders(orders), self._checked(points)
+        checked, x = checked_orders(self.problem, orders), checked_points(self.problem, points)
         mean = self._conditioned.mean
         pieces = [
             self._expansion.at(mean, x[at : at + _CHUNK], checked)
@@ -97,16 +98,16 @@ class BoxSolution:
         ``axes`` is the problem's own grid if left out. Much cheaper than as many scattered points.
         """
         dimension = self.problem.dimension
-        checked = self._checked_orders((0,) * dimension if orders is None else orders)
+        checked = checked_orders(self.problem, (0,) * dimension if orders is None else orders)
         given = self.problem.axes if axes is None else axes
         if len(given) != dimension:
             raise ValueError(f"axes: expected {dimension} vectors, got {len(given)}")
-        vectors = [self._checked_axis(a, x) for a, x in enumerate(given)]
+        vectors = [checked_axis(self.problem, a, x) for a, x in enumerate(given)]
         return self._expansion.on(self._conditioned.mean, vectors, checked)
 
     def residual(self, points: npt.ArrayLike) -> Array:
         """``sum_r c_r d^r u + N(u, ...) - source`` at points (n, d)."""
-        x = self._checked(points)
+        x = checked_points(self.problem, points)
         coordinates = list(x.T)
         found = -self.problem.source_at(*coordinates)
         for order, c in self.problem.coefficients(*coordinates).items():
@@ -121,36 +122,10 @@ class BoxSolution:
 
         It is the uncertainty of the (last linearised) problem given the kernels, a root of a sum of squares.
         """
-        x = self._checked(points)
+        x = checked_points(self.problem, points)
         orders = (0,) * self.problem.dimension
         pieces = [
             self._conditioned.deviations(self._expansion.rows(x[at : at + _CHUNK], orders))
             for at in range(0, x.shape[0], _CHUNK)
         ]
         return np.concatenate([np.empty(0), *pieces])
-
-    def _checked_orders(self, orders: Sequence[int]) -> tuple[int, ...]:
-        if len(orders) != self.problem.dimension or not set(orders) <= {0, 1, 2}:
-            raise ValueError(
-                f"orders: expected 0, 1 or 2 for each of {self.problem.dimension} axes, got {orders}"
-            )
-        return tuple(orders)
-
-    def _checked(self, points: npt.ArrayLike) -> Array:
-        x = np.asarray(points, dtype=np.float64)
-        if x.ndim != 2 or x.shape[1] != self.problem.dimension:
-            raise ValueError(f"points: expected shape (n, {self.problem.dimension}), got {x.shape}")
-        for axis in range(x.shape[1]):
-            self._checked_axis(axis, x[:, axis], "points")
-        return x
-
-    def _checked_axis(self, axis: int, values: npt.ArrayLike, name: str = "axes") -> Array:
-        x = np.asarray(values, dtype=np.float64)
-        low, high = self.problem.box[axis]
-        if x.ndim != 1 or not np.isfinite(x).all():
-            raise ValueError(f"{name}: expected vectors of finite numbers, got shape {x.shape}")
-        if x.size and (x.min() < low or x.max() > high):
-            raise ValueError(
-                f"{name}: expected within [{low}, {high}] on axis {axis}, got [{x.min()}, {x.max()}]"
-            )
-        return x

@@ -10,6 +10,7 @@ import scipy.linalg
 
 from fourfold.errors import NotPositiveDefiniteError
 from fourfold.gp.kernels import Kernel
+from fourfold.gp.pde._points import checked_points
 from fourfold.gp.pde._system import Factor
 from fourfold.gp.pde.problem import Problem
 
@@ -34,6 +35,9 @@ class Solution:
         Of the right-hand sides (of the last linearisation, for nonlinear problems).
     jitter : float
         What was added to the unit diagonal of the scaled Gram matrix.
+    misfit : float
+        Norm of what the equations on the grid and the conditions lack, relative to the right-hand sides, both in
+        units of the prior's standard deviations. A large one means that the kernel has no room for u.
     history : list of dict
         One entry per step: ``stage`` is "learn" (``kernel``, ``iterations``, ``failures``, ``log_marginal_likelihood``) or
         "newton" (``residual``, ``step``). ``failures`` says how often the search met hyperparameters whose matrix
@@ -48,6 +52,7 @@ class Solution:
         self.variance = factor.variance
         self.log_marginal_likelihood = factor.log_marginal_likelihood
         self.jitter = factor.jitter
+        self.misfit = factor.misfit
         self.history = history
         self.negative_variances = 0
         self._factor = factor
@@ -71,7 +76,7 @@ class Solution:
         """Posterior mean of ``u^(order)`` at points (n,), order 0, 1 or 2."""
         if order not in (0, 1, 2):
             raise ValueError(f"order: expected 0, 1 or 2, got {order}")
-        x = self._checked(points)
+        x = checked_points(self.problem, points)[:, 0]
         system, kernel = self._factor.system, self.kernel
         pieces = [
             system.cross(kernel, x[at : at + _CHUNK], order) @ self._weights
@@ -81,7 +86,7 @@ class Solution:
 
     def residual(self, points: npt.ArrayLike) -> Array:
         """``sum_r c_r u^(r) + N(u, ...) - source`` at points (n,)."""
-        x = self._checked(points)
+        x = checked_points(self.problem, points)[:, 0]
         found = -self.problem.source_at(x)
         for (r,), c in self.problem.coefficients(x).items():
             found += c * self.derivative(x, r)
@@ -102,7 +107,7 @@ class Solution:
         NotPositiveDefiniteError
             A variance below 0 by more than that.
         """
-        x = self._checked(points)
+        x = checked_points(self.problem, points)[:, 0]
         factor, prior = self._factor, self.kernel.variance_at_zero
         found = np.empty(x.size)
         for at in range(0, x.size, _CHUNK):
@@ -118,12 +123,3 @@ class Solution:
             )
         self.negative_variances = int(np.count_nonzero(found < 0))
         return np.sqrt(self.variance * np.maximum(found, 0.0))
-
-    def _checked(self, points: npt.ArrayLike) -> Array:
-        x = np.asarray(points, dtype=np.float64)
-        low, high = self.problem.interval
-        if x.ndim != 1 or not np.isfinite(x).all():
-            raise ValueError(f"points: expected a vector of finite numbers, got shape {x.shape}")
-        if x.size and (x.min() < low or x.max() > high):
-            raise ValueError(f"points: expected within [{low}, {high}], got [{x.min()}, {x.max()}]")
-        return x

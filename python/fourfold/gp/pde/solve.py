@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
-import scipy.optimize
 
 from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
-from fourfold.gp.kernels import Kernel
+from fourfold.gp.kernels import Kernel, SpectralMixture, StudentTMixture
 from fourfold.gp.pde._box import solve_box
+from fourfold.gp.pde._search import search
 from fourfold.gp.pde._start import starting_kernel
+from fourfold.gp.pde._start_box import starting_kernels
 from fourfold.gp.pde._system import Factor, System, end_functionals
+from fourfold.gp.pde.conditions import Periodic
+from fourfold.gp.pde.gp_hm import GPHM, solve_gp_hm
+from fourfold.gp.pde.hm_solution import GPHMSolution
 from fourfold.gp.pde.problem import Problem
 from fourfold.gp.pde.solution import Solution
 
@@ -23,8 +27,6 @@ __all__ = ["solve"]
 Array = npt.NDArray[np.float64]
 
 _LARGEST_JITTER = 1e-6
-# Of the box around the best hyperparameters (in theta) that a search is confined to after failures.
-_SMALLEST_RADIUS = 1e-3
 # Of a Gauss-Newton step.
 _SMALLEST_STEP = 2.0**-10
 
@@ -33,7 +35,8 @@ def solve(
     problem: Problem,
     kernel: Kernel | Sequence[Kernel] | None = None,
     *,
-    learn: bool = True,
+    method: str | GPHM = "conditioning",
+    learn: bool | None = None,
     max_iterations: int = 15,
     jitter: float = 1e-12,
     newton_steps: int = 20,
@@ -55,15 +58,21 @@ def solve(
         With as many derivatives as twice the operator's order; on a box one for each axis. By default a
         `SpectralMixture` with frequencies from the spectrum of the source, and of the conditions on a box. In 1-D
         the search starts from it.
-    learn : bool
+    method : "conditioning", "gp-hm" or GPHM
+        "gp-hm" is the method as published (Fang et al. 2024), for comparison, with settings in `GPHM`: u on the grid,
+        both precisions and the kernels' parameters by one optimiser. Its kernels are `SpectralMixture` or
+        `StudentTMixture`, its conditions not periodic; the arguments from ``max_iterations`` on are not its own and
+        are refused.
+    learn : bool, optional
         In 1-D, maximise the marginal likelihood over the free hyperparameters (L-BFGS-B with analytic gradients; for
-        nonlinear problems of the equation linearised at the solution, which is then found once more). On a box
-        the kernels stay as they start.
+        nonlinear problems of the equation linearised at the solution, which is then found once more): the default
+        there. On a box kernels are not learned, and True is refused. For "gp-hm" False holds the kernels fixed.
     max_iterations : int
         Of L-BFGS-B; it stops there without complaint: any kernel gives a solution.
     jitter : float
-        Noise variance on each equation relative to its prior variance. In 1-D multiplied by 10 until the matrix is
-        positive definite, at most to 1e-6; what was used is ``solution.jitter``.
+        Noise variance on each equation relative to its prior variance. In 1-D multiplied by 10, at most to 1e-6, until
+        the matrix is positive definite and the conditioned equations are met within 1e-6 but for that noise; what was
+        used is ``solution.jitter``.
     newton_steps : int
         At most that many Gauss-Newton steps.
     tolerance : float
@@ -74,8 +83,8 @@ def solve(
 
     Returns
     -------
-    Solution or BoxSolution
-        In 1-D and on a box.
+    Solution, BoxSolution or GPHMSolution
+        In 1-D, on a box, and by GP-HM.
 
     Raises
     ------
@@ -84,20 +93,36 @@ def solve(
     ConvergenceError
         The Gauss-Newton steps, or the refinement of the least-squares solution, did not converge.
     """
+    if method != "conditioning":
+        own = (max_iterations, jitter, newton_steps, tolerance, most_features)
+        if own != (15, 1e-12, 20, 1e-6, 6000):
+            raise ValueError(
+                "max_iterations, jitter, newton_steps, tolerance, most_features: not used by GP-HM; its settings "
+                "are those of method=GPHM(...)"
+            )
+        return _by_gp_hm(problem, kernel, method, learn)
     if not 0 < jitter <= _LARGEST_JITTER:
         raise ValueError(f"jitter: expected within (0, {_LARGEST_JITTER}], got {jitter}")
     if newton_steps < 1 or max_iterations < 1:
         raise ValueError(
             f"newton_steps, max_iterations: expected at least 1, got {newton_steps}, {max_iterations}"
         )
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tolerance: expected within (0, 1), got {tolerance}")
     if most_features < 1:
         raise ValueError(f"most_features: expected at least 1, got {most_features}")
     if problem.dimension > 1:
+        if learn:
+            raise ValueError(
+                "learn: the kernels of a box are not learned; leave it out, and pass kernel=[...] if the default "
+                "kernels do not suit"
+            )
         kernels = _checked_kernels(problem, kernel)
         return solve_box(problem, kernels, jitter, most_features, newton_steps, tolerance)
     if kernel is not None and not isinstance(kernel, Kernel):
         raise TypeError(f"kernel: expected one Kernel for one axis, got {kernel!r}")
     start = starting_kernel(problem) if kernel is None else kernel
+    learn = learn is None or learn
     history: list[dict[str, Any]] = []
     system = _linearised(problem)
     if problem.nonlinear is not None:
@@ -110,6 +135,29 @@ def solve(
         if problem.nonlinear is not None:
             factor = _newton(problem, factor, newton_steps, tolerance, history)
     return Solution(problem, factor, history)
+
+
+def _by_gp_hm(
+    problem: Problem,
+    kernel: Kernel | Sequence[Kernel] | None,
+    method: str | GPHM,
+    learn: bool | None,
+) -> GPHMSolution:
+    if method == "gp-hm":
+        method = GPHM()
+    if not isinstance(method, GPHM):
+        raise ValueError(f"method: expected 'conditioning', 'gp-hm' or a GPHM, got {method!r}")
+    if any(isinstance(c, Periodic) for c in problem.conditions):
+        raise ValueError("conditions: GP-HM has no periodic ones; use method='conditioning'")
+    kernels = _checked_kernels(problem, kernel)
+    if kernels is None:
+        kernels = list(starting_kernels(problem))
+    for axis, k in enumerate(kernels):
+        if not isinstance(k, SpectralMixture | StudentTMixture):
+            raise TypeError(
+                f"kernel: GP-HM has SpectralMixture or StudentTMixture, got {type(k).__name__} on axis {axis}"
+            )
+    return solve_gp_hm(problem, kernels, method, learn is None or learn)
 
 
 def _checked_kernels(
@@ -160,7 +208,7 @@ def _factorised(system: System, kernel: Kernel, jitter: float) -> Factor:
             if jitter * 10 > _LARGEST_JITTER * 1.01:
                 smallest = float(np.linalg.eigvalsh(system.gram(kernel))[0])
                 raise NotPositiveDefiniteError(
-                    f"the Gram matrix of the equation is not positive definite with jitter {jitter:.1e}; "
+                    f"the Gram matrix of the equation is not positive definite beyond rounding with jitter {jitter:.1e}; "
                     "use fewer points or a shorter length-scale",
                     smallest_eigenvalue=smallest,
                 ) from None
@@ -186,58 +234,17 @@ def _fitted(
     return factor
 
 
-class _NotPositive(Exception):
-    """Raised inside the optimiser where the Gram matrix cannot be decomposed."""
-
-
 def _learned(
     system: System, kernel: Kernel, jitter: float, iterations: int
 ) -> tuple[Kernel, int, int]:
-    """The likeliest kernel found, iterations made, and how often the search left the positive definite region.
-
-    The likelihood does not exist where Cholesky fails. The search then starts again from the best point so far,
-    confined to a box around it of half the size of the step that failed.
-    """
-    best, lowest, made, failures = kernel.theta, np.inf, 0, 0
-    bounds = kernel.theta_bounds
+    """The likeliest kernel found, iterations made, and how often the search left the positive definite region."""
 
     def objective(theta: Array) -> tuple[float, Array]:
-        nonlocal best, lowest
-        try:
-            factor = Factor(system, kernel.with_theta(theta), jitter)
-        except scipy.linalg.LinAlgError:
-            raise _NotPositive(float(np.abs(theta - best).max())) from None
-        value = -factor.log_marginal_likelihood
-        if value < lowest:
-            best, lowest = theta.copy(), value
-        return value, -factor.gradient()
+        factor = Factor(system, kernel.with_theta(theta), jitter)
+        return -factor.log_marginal_likelihood, -factor.gradient()
 
-    def count(_: Array) -> None:
-        nonlocal made
-        made += 1
-
-    while made < iterations:
-        try:
-            scipy.optimize.minimize(
-                objective,
-                best,
-                jac=True,
-                method="L-BFGS-B",
-                bounds=bounds,
-                callback=count,
-                options={"maxiter": iterations - made, "maxcor": 20},
-            )
-            break
-        except _NotPositive as failure:
-            failures += 1
-            radius = 0.5 * failure.args[0]
-            if radius < _SMALLEST_RADIUS:
-                break
-            bounds = np.stack(
-                [np.maximum(bounds[:, 0], best - radius), np.minimum(bounds[:, 1], best + radius)],
-                axis=1,
-            )
-    return kernel.with_theta(best), made, failures
+    found = search(objective, kernel.theta, kernel.theta_bounds, iterations)
+    return kernel.with_theta(found.best), found.iterations, found.failures
 
 
 def _newton(
