@@ -151,9 +151,7 @@ def test_published_start() -> None:
 
 
 def test_gradient_with_slopes_and_mixed_derivatives_by_differences() -> None:
-    term = pde.Nonlinear(
-        [(0, 0), (1, 0)], lambda u, v: u * v, [lambda u, v: v, lambda u, v: u]
-    )
+    term = pde.Nonlinear([(0, 0), (1, 0)], lambda u, v: u * v, [lambda u, v: v, lambda u, v: u])
     problem = square(
         operator={(2, 0): 1.0, (0, 2): lambda x, y: x + y, (1, 1): 0.5},
         nonlinear=term,

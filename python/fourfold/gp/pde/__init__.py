@@ -11,10 +11,10 @@ from fourfold.gp.pde.solution import Solution
 from fourfold.gp.pde.solve import solve
 
 __all__ = [
+    "GPHM",
     "BoxSolution",
     "Condition",
     "Dirichlet",
-    "GPHM",
     "GPHMSolution",
     "Neumann",
     "Nonlinear",

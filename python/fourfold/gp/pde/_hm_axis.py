@@ -62,14 +62,12 @@ class Axis:
     Raises ``scipy.linalg.LinAlgError`` where ``K + jitter`` is not positive definite.
     """
 
-    def __init__(
-        self, kernel: Mixture, grid: Array, orders: Sequence[int], jitter: float
-    ) -> None:
+    def __init__(self, kernel: Mixture, grid: Array, orders: Sequence[int], jitter: float) -> None:
         self.kernel, self.size = kernel, grid.size
         self._lag = grid - grid[0]
         self._orders = sorted({0, *orders})
         jets = kernel.jet(self._lag, self._orders)
-        self._matrices = {
+        self._matrices: dict[int, Array] = {
             r: scipy.linalg.toeplitz(jet, -jet if r % 2 else jet)
             for r, jet in zip(self._orders, jets, strict=True)
         }
@@ -85,7 +83,7 @@ class Axis:
     def solve(self, tensor: Array, axis: int) -> Array:
         """``(K + jitter)^-1`` along one axis of a tensor."""
         moved = np.moveaxis(tensor, axis, 0)
-        solved = scipy.linalg.cho_solve(
+        solved: Array = scipy.linalg.cho_solve(
             (self._lower, True), moved.reshape(self.size, -1), check_finite=False
         )
         return np.moveaxis(solved.reshape(moved.shape), 0, axis)
@@ -136,8 +134,8 @@ class Axis:
         # Row i shifted by i: diagonals become columns.
         padded = np.zeros((n, 2 * n))
         padded[:, :n] = cotangent[:, ::-1]
-        sums = padded.reshape(-1)[: n * (2 * n - 1)].reshape(n, 2 * n - 1).sum(axis=0)
+        sums: Array = padded.reshape(-1)[: n * (2 * n - 1)].reshape(n, 2 * n - 1).sum(axis=0)
         lower, upper = sums[n - 1 :], sums[n - 1 :: -1]
-        found = lower + (-upper if order % 2 else upper)
+        found: Array = lower + (-upper if order % 2 else upper)
         found[0] = sums[n - 1]
         return found

@@ -42,7 +42,9 @@ class Coordinates:
         def table(a: int, order: int) -> Array:
             """``K_r K^-1 L``."""
             if (a, order) not in tables:
-                found = self._maps[a] if order == 0 else axes[a].matrix(order) @ self._derivatives[a]
+                found = (
+                    self._maps[a] if order == 0 else axes[a].matrix(order) @ self._derivatives[a]
+                )
                 tables[a, order] = found
             return tables[a, order]
 
@@ -77,20 +79,18 @@ class Coordinates:
         self._root = np.sqrt(1 + v * equation + weight * boundary)
         self._factor: Array | None = None
         if total <= MOST_DENSE:
-            rows = sum(
-                c.reshape(-1, 1)
-                * functools.reduce(np.kron, [table(a, r) for a, r in enumerate(order)])
-                for order, c in slopes.items()
-            )
+            rows = np.zeros((total, total))
+            for order, c in slopes.items():
+                rows += c.reshape(-1, 1) * _kron([table(a, r) for a, r in enumerate(order)])
             hessian = np.eye(total) + v * (rows.T @ rows)
             for condition in objective.conditions:
-                at = [0 if condition.x == problem.box[condition.axis][0] else -1]
+                at = 0 if condition.x == problem.box[condition.axis][0] else -1
                 parts = [
-                    table(a, condition.order)[at] if a == condition.axis else table(a, 0)
+                    table(a, condition.order)[[at]] if a == condition.axis else table(a, 0)
                     for a in range(problem.dimension)
                 ]
-                rows = functools.reduce(np.kron, parts)
-                hessian += weight * (rows.T @ rows)
+                face = _kron(parts)
+                hessian += weight * (face.T @ face)
             root = self._root.reshape(-1)
             hessian /= root[:, None] * root
             # The prior's share may vanish beside the others in rounding.
@@ -135,3 +135,10 @@ class Coordinates:
                 self._factor, gradient[:size], lower=True, check_finite=False
             )
         return value, gradient
+
+
+def _kron(tables: list[Array]) -> Array:
+    product = tables[0]
+    for table in tables[1:]:
+        product = np.kron(product, table)
+    return product

@@ -28,18 +28,14 @@ class State:
 
     def packed(self) -> Array:
         """All in one vector, in this order."""
-        return np.concatenate(
-            [self.u.reshape(-1), [self.log_tau, self.log_v], *self.parameters]
-        )
+        return np.concatenate([self.u.reshape(-1), [self.log_tau, self.log_v], *self.parameters])
 
     def like(self, vector: Array) -> State:
         """The state of a vector that `packed` made."""
         at = self.u.size
         u = vector[:at].reshape(self.u.shape)
         sizes = np.cumsum([p.size for p in self.parameters])[:-1]
-        return State(
-            u, float(vector[at]), float(vector[at + 1]), np.split(vector[at + 2 :], sizes)
-        )
+        return State(u, float(vector[at]), float(vector[at + 1]), np.split(vector[at + 2 :], sizes))
 
 
 class Objective:
@@ -70,9 +66,7 @@ class Objective:
 
     def start(self) -> State:
         """u = 0, both precisions 1, the kernels as given."""
-        return State(
-            np.zeros(self.problem.shape), 0.0, 0.0, [parameters(k) for k in self.kernels]
-        )
+        return State(np.zeros(self.problem.shape), 0.0, 0.0, [parameters(k) for k in self.kernels])
 
     def axes(self, state: State) -> list[Axis]:
         """The covariances at the parameters of a state."""
@@ -110,11 +104,9 @@ class Objective:
             missing = np.take(part, at, axis=c.axis) - given
             misfit += float(np.vdot(missing, missing))
             back = np.zeros_like(u)
-            back[(*[slice(None)] * c.axis, at)] = by_boundary * missing
+            np.moveaxis(back, c.axis, 0)[at] = by_boundary * missing
             gradient += self._pulled(axes, u, _along(c.order, c.axis, dimension), back)
-        value += self.boundary_weight * 0.5 * (
-            tau * misfit - self.boundary_count * state.log_tau
-        )
+        value += self.boundary_weight * 0.5 * (tau * misfit - self.boundary_count * state.log_tau)
         by_tau = self.boundary_weight * 0.5 * (tau * misfit - self.boundary_count)
 
         missing, slopes = self.linearised(axes, u)

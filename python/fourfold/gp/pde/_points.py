@@ -36,9 +36,7 @@ def checked_points(problem: Problem, points: npt.ArrayLike) -> Array:
     return x
 
 
-def checked_axis(
-    problem: Problem, axis: int, values: npt.ArrayLike, name: str = "axes"
-) -> Array:
+def checked_axis(problem: Problem, axis: int, values: npt.ArrayLike, name: str = "axes") -> Array:
     """Coordinates along one axis, a vector within the box."""
     x = np.asarray(values, dtype=np.float64)
     low, high = problem.box[axis]

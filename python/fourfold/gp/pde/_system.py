@@ -7,6 +7,7 @@ import numpy.typing as npt
 import scipy.linalg
 
 from fourfold.gp.kernels import Kernel
+from fourfold.gp.pde._exact_lags import jets_on_grid
 from fourfold.gp.pde.conditions import Periodic
 from fourfold.gp.pde.problem import Problem
 
@@ -59,14 +60,35 @@ class System:
         self._diagonal = (np.arange(n)[:, None] - np.arange(n) + n - 1).reshape(-1)
         self._pairs = [(r, s) for r in coefficients for s in coefficients]
         self._inner_orders = sorted({r + s for r, s in self._pairs})
+        at_ends = {order for functional in self.ends for _, _, order in functional}
+        self._all_orders = sorted(
+            {*self._inner_orders, *(r + s for r in at_ends for s in {*coefficients, *at_ends})}
+        )
 
     def gram(self, kernel: Kernel) -> Array:
         """The covariance of the functionals, (size, size)."""
-        m = len(self.ends)
+        m, n = len(self.ends), self.grid.size
+        low, high = float(self.grid[0]), float(self.grid[-1])
+        jets: dict[int, Array] = dict(
+            zip(
+                self._all_orders,
+                jets_on_grid(kernel, low, high, n, self._all_orders),
+                strict=True,
+            )
+        )
+
+        def from_end(x: float, order: int) -> Array:
+            """``k^(order)(x - grid)``; x is an end of the grid."""
+            jet = jets[order]
+            if x == low:
+                return -jet if order % 2 else jet
+            reversed_jet: Array = jet[::-1]
+            return reversed_jet
+
         matrix = np.zeros((self.size, self.size))
         inner = matrix[m:, m:]
-        for p, t in zip(self._inner_orders, kernel.jet(self._lag, self._inner_orders), strict=True):
-            toeplitz = scipy.linalg.toeplitz(t, -t if p % 2 else t)
+        for p in self._inner_orders:
+            toeplitz = scipy.linalg.toeplitz(jets[p], -jets[p] if p % 2 else jets[p])
             for r, s in self._pairs:
                 if r + s == p:
                     sign = -1.0 if s % 2 else 1.0
@@ -75,7 +97,13 @@ class System:
                     )
         for i, functional in enumerate(self.ends):
             for weight, x, order in functional:
-                matrix[i] += weight * self.cross(kernel, np.array([x]), order)[0]
+                for s, c in self.coefficients.items():
+                    sign = -weight if s % 2 else weight
+                    matrix[i, m:] += sign * c * from_end(x, order + s)
+                for j, other in enumerate(self.ends):
+                    for factor, at, s in other:
+                        sign = -weight * factor if s % 2 else weight * factor
+                        matrix[i, j] += sign * from_end(x, order + s)[0 if at == low else -1]
             matrix[m:, i] = matrix[i, m:]
         return matrix
 

@@ -111,9 +111,7 @@ def solve_gp_hm(
         ) from None
 
 
-def _adam(
-    objective: Objective, how: GPHM, learn: bool, history: list[dict[str, Any]]
-) -> State:
+def _adam(objective: Objective, how: GPHM, learn: bool, history: list[dict[str, Any]]) -> State:
     state = objective.start()
     point = state.packed()
     moving = np.ones(point.size, dtype=bool)
@@ -138,9 +136,7 @@ def _adam(
     return state.like(point)
 
 
-def _lbfgs(
-    objective: Objective, how: GPHM, learn: bool, history: list[dict[str, Any]]
-) -> State:
+def _lbfgs(objective: Objective, how: GPHM, learn: bool, history: list[dict[str, Any]]) -> State:
     """u first, at the precisions and kernels of the start; then all unknowns.
 
     At u = 0 the best v explains all of the source as noise, and nothing would move u from there.

@@ -1,6 +1,6 @@
 """The experiments of `fourfold.gp`."""
 
-from fourfold.reproduce.gp import line, photograph
+from fourfold.reproduce.gp import box, line, photograph
 from fourfold.reproduce.record import Family
 
 _TEXT = """
@@ -15,6 +15,7 @@ FAMILY = Family(
     text=_TEXT,
     experiments=(
         ("Differential equations on a line", line.run),
+        ("Differential equations on a square", box.run),
         ("A photograph with holes", photograph.run),
     ),
 )
