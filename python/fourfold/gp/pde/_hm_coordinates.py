@@ -140,5 +140,5 @@ class Coordinates:
 def _kron(tables: list[Array]) -> Array:
     product = tables[0]
     for table in tables[1:]:
-        product = np.kron(product, table)
+        product = np.asarray(np.kron(product, table), dtype=np.float64)
     return product

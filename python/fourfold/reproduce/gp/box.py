@@ -161,7 +161,7 @@ def _figures(case: Case, solution: pde.BoxSolution) -> list[Figure]:
     mesh = np.meshgrid(*at, indexing="ij")
     found = solution.on_grid(at)
     error = np.abs(found - np.asarray(problem.exact(*mesh)))
-    coarse = [x[::4] for x in at]
+    coarse = [x[::10] for x in at]
     points = np.stack([m.reshape(-1) for m in np.meshgrid(*coarse, indexing="ij")], axis=1)
     std = solution.std(points).reshape(len(coarse[0]), -1)
     figure, panels = axes(1, 3, width=11.0, height=3.4)
