@@ -47,7 +47,7 @@ def test_rows_are_those_of_the_formula(width: float, strength: float) -> None:
             np.testing.assert_allclose(new[z], expected, atol=3e-7)
     assert np.array_equal(circuit.root, smoothed.root)
     for v in range(1, circuit.structure.num_nodes):
-        assert np.array_equal(circuit.edges[v], smoothed.edges[v])
+        assert np.array_equal(circuit.tables[v], smoothed.tables[v])
 
 
 def test_only_the_variables_asked_for_and_by_as_much_as_asked_for() -> None:
