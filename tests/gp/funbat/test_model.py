@@ -17,6 +17,7 @@ from fourfold.gp.funbat._entries import sorted_entries
 from fourfold.gp.funbat._posterior import Noise
 from fourfold.gp.funbat._start import started
 from fourfold.gp.kernels import Matern
+from fourfold.reproduce.gp import tensors
 
 Array = np.ndarray
 
@@ -41,6 +42,12 @@ def drawn(
             products = (products[:, :, None] * other[:, None, :]).reshape(count, -1)
         exact = products @ rng.normal(size=products.shape[1])
     return x, exact, exact + noise * rng.normal(size=count)
+
+
+def drawn_tucker() -> tuple[Array, Array, Array]:
+    """The second test set of `fourfold.reproduce.gp.tensors` with three modes."""
+    data = tensors.draw(tensors.CASES[3], 1)
+    return data.x, data.exact, data.y
 
 
 @pytest.mark.parametrize(
@@ -158,6 +165,18 @@ def test_the_bound_tells_the_rank() -> None:
     bounds = [gp.FunBaT(r, restarts=4).fit(x, y).lower_bound_ for r in (1, 2, 3)]
     assert bounds[1] > bounds[0] + 10
     assert bounds[1] > bounds[2]
+
+
+@pytest.mark.slow
+def test_weak_functions_survive_the_start() -> None:
+    """A core whose second terms are below the noise: started from a large noise, the search ended 28 nats lower."""
+    x, exact, y = drawn_tucker()
+    model = gp.FunBaT((2, 2, 2)).fit(x[:800], y[:800])
+    assert all((v > 1e-3 * v.max()).all() for v in model.variances_)
+    mean, std = model.predict(x[800:], return_std=True)
+    error = mean - exact[800:]
+    assert np.sqrt(np.mean(error**2)) < 0.15
+    assert np.mean(np.abs(error) < 1.96 * std) > 0.9
 
 
 def test_outside_the_range_the_prior_is_left() -> None:

@@ -26,7 +26,7 @@ from fourfold.gp.funbat._inputs import (
 from fourfold.gp.funbat._posterior import Noise
 from fourfold.gp.funbat._prediction import Fitted
 from fourfold.gp.funbat._progress import progress_bar
-from fourfold.gp.funbat._start import best_start, started
+from fourfold.gp.funbat._start import SMALL_NOISE, best_start, settled
 from fourfold.gp.kernels import Matern
 
 if TYPE_CHECKING:
@@ -160,10 +160,10 @@ class FunBaT:
             noise = Noise(None, 1.0, self.noise)
         else:
             prior = self.noise_prior or (1e-6, 1e-6 * mean_square)
-            noise = Noise(prior, 1.0, 0.5 * mean_square)
+            noise = Noise(prior, 1.0, SMALL_NOISE * mean_square)
         with progress_bar(progress, self.max_sweeps) as report:
             posterior = best_start(
-                lambda start: started(
+                lambda start: settled(
                     entries, kernels, self.rank, noise, np.random.default_rng([self.seed, start])
                 ),
                 self.restarts,

@@ -163,7 +163,7 @@ def compare(case: Case, data: Sample) -> Outcome:
 def run(context: Context) -> Section:
     """Every case with some seeds."""
     section = Section(_TEXT)
-    plan = {"quick": (2, 0, 0, 0), "default": (5, 3, 3, 1), "full": (10, 10, 10, 10)}
+    plan = {"quick": (2, 0, 0, 0), "default": (5, 3, 2, 1), "full": (10, 10, 10, 10)}
     rows: list[tuple[str, ...]] = []
     for case, seeds in zip(CASES, plan[context.effort], strict=True):
         if seeds == 0:
@@ -222,25 +222,34 @@ def run(context: Context) -> Section:
 
 def figure(case: Case, data: Sample, model: gp.FunBaT) -> Figure:
     """The functions of a model of rank 1, in the units of the true ones."""
-    drawn, panels = axes(1, case.modes, height=3.2)
+    drawn, panels = axes(2, case.modes, height=4.8)
     t = np.linspace(-0.1, 1.1, 400)
-    for k, axis in enumerate(panels):
+    for k, (above, below) in enumerate(zip(panels, panels[case.modes :], strict=False)):
         order = np.argsort(data.x[:, k])
         at, truth = data.x[order, k], data.functions[k][order, 0]
         # Only products are seen: the scale and the sign of a function are arbitrary.
-        seen = model.factors(k, at)[:, 0]
+        seen, spread = (f[:, 0] for f in model.factors(k, at, return_std=True))
         scale = float(truth @ seen / (seen @ seen))
+        band = 2 * abs(scale) * spread
         mean, std = (scale * f[:, 0] for f in model.factors(k, t, return_std=True))
-        axis.fill_between(
+        above.fill_between(
             t, mean - 2 * abs(std), mean + 2 * abs(std), color=COLOURS[0], alpha=0.25, lw=0
         )
-        axis.plot(at, truth, color=COLOURS[1], lw=1.0, label="true function")
-        axis.plot(t, mean, color=COLOURS[0], lw=1.2, label="posterior, two standard deviations")
-        axis.set(xlabel=f"index of mode {k + 1}", title=f"Mode {k + 1}", xlim=(-0.1, 1.1))
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, frameon=False)
+        above.plot(at, truth, color=COLOURS[1], lw=1.4, label="true function")
+        above.plot(t, mean, color=COLOURS[0], lw=1.2, label="posterior mean")
+        above.set(title=f"Mode {k + 1}", xlim=(-0.1, 1.1))
+        below.fill_between(
+            at, -band, band, color=COLOURS[0], alpha=0.25, lw=0, label="two standard deviations"
+        )
+        below.plot(at, truth - scale * seen, color=COLOURS[1], lw=1.0, label="what it misses")
+        below.set(xlabel=f"index of mode {k + 1}", xlim=(-0.1, 1.1))
+    panels[0].legend(frameon=False)
+    panels[case.modes].legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, ncols=2
+    )
     return picture(
         drawn,
-        f"{case.name}: the two functions that {case.train} noisy products tell, and how they go back to the prior outside.",
+        f"{case.name}: the functions that {case.train} noisy products tell; outside they go back to the prior.",
     )
 
 
