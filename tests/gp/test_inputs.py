@@ -221,12 +221,38 @@ def test_a_model_keeps_no_hold_on_the_caller_s_arrays() -> None:
         (lambda: Matern(lengthscale_bounds=(1.0, 2.0, 3.0)), "bounds of lengthscale: expected"),  # type: ignore[arg-type]
         (lambda: Matern()(X, derivative=1), "derivative: expected two orders, got 1"),  # type: ignore[call-overload]
         (lambda: Matern().jet(X, [0.5]), "orders: expected an integer"),  # type: ignore[list-item]
+        (lambda: series().fit(T, Y[0], observed=[True]), r"observed: expected the shape of y, \(5,\)"),
+        (lambda: gp.GridGP(Matern(), normalize_y="no"), "normalize_y: expected True or False, got 'no'"),  # type: ignore[arg-type]
+        (lambda: grid().fit([X, T], 1e200 * Y), "y: entries of .*, whose squares overflow"),
+        (lambda: series().fit(T, 1e200 * Y[0]), "y: entries of .*, whose squares overflow"),
+        (lambda: gp.FunBaT(1).fit(INDICES, 1e200 * VALUES), "values: entries of .*, whose squares overflow"),
+        (lambda: gp.FunBaT(1).fit(INDICES, 1e-200 * VALUES), "values: at most .*, whose squares vanish"),
+        (lambda: FITTED["grid"].log_marginal_likelihood([1e4, 0.0, 0.0, 0.0, 0.0]), "lengthscale: expected finite"),
+        (lambda: gp.priors.Gamma("a", 1), "shape: expected a positive number, got 'a'"),  # type: ignore[arg-type]
         (lambda: Matern().jet(X, 2), "orders: expected a list of orders, got 2"),  # type: ignore[call-overload]
     ],
 )  # fmt: skip
 def test_bad_arguments(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_masks_are_refused_by_name() -> None:
+    with pytest.raises(TypeError, match=r"observed: expected bool, True where observed, got int"):
+        series().fit(T, Y[0], observed=[1] * 5)
+    with pytest.raises(NotImplementedError, match=r"mask: fourfold.gp has no kernels for meta"):
+        grid().fit([X, T], Y, torch.ones(6, 5, dtype=torch.bool, device="meta"))
+    mask = Y > -1
+    for given in (mask.tolist(), torch.from_numpy(mask), np.asfortranarray(mask)):
+        found = grid().fit([X, T], Y, given).predict(NEW)
+        np.testing.assert_array_equal(found, grid().fit([X, T], Y, mask).predict(NEW))
+    assert FITTED["grid"].predict(NEW, derivative=np.array([1, 0])).shape == (4,)
+
+
+def test_before_a_fit_there_are_no_attributes() -> None:
+    for name in ("log_marginal_likelihood_", "info_", "kernels_", "noise_"):
+        assert not hasattr(grid(), name)
+    assert gp.FunBaT(np.array([2, 3])).rank == (2, 3)  # type: ignore[arg-type]
 
 
 def test_a_fit_that_fails_leaves_the_model_as_it_was() -> None:

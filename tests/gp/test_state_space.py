@@ -206,8 +206,8 @@ def test_largest_state_and_padding() -> None:
             r"noise: expected a number or shape \(2,\)",
         ),
         (
-            lambda: StateSpaceGP(Matern()).fit([0, 1], [0, 1], observed=[1, 1]),
-            "observed: expected bool",
+            lambda: StateSpaceGP(Matern()).fit([0, 1], [0, 1], observed=[True]),
+            r"observed: expected the shape of y, \(2,\), got \(1,\)",
         ),
         (lambda: StateSpaceGP(Matern()).predict([0.0]), "predict: call fit first"),
     ],

@@ -10,9 +10,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["as_array", "checked_count", "checked_number", "in_kind_of", "kind_is_torch"]
+__all__ = [
+    "as_array",
+    "as_mask",
+    "check_magnitude",
+    "checked_count",
+    "checked_number",
+    "in_kind_of",
+    "kind_is_torch",
+]
 
 Array = npt.NDArray[np.float64]
+
+# Sums of squares stay finite.
+_LARGEST = 1e140
 
 
 def as_array(name: str, value: Any) -> Array:
@@ -65,6 +76,32 @@ def _of_tensor(name: str, value: Tensor) -> Any:
     if value.is_floating_point():
         value = value.double()  # NumPy has no bfloat16
     return value.resolve_neg().numpy()
+
+
+def as_mask(name: str, value: Any) -> npt.NDArray[np.bool_]:
+    """An array of bool, which is only ever read."""
+    if isinstance(value, Tensor):
+        if value.device.type != "cpu":
+            raise NotImplementedError(
+                f"{name}: fourfold.gp has no kernels for {value.device.type} yet; move it to the CPU ({name}.cpu())"
+            )
+        value = value.numpy()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected an array of bool: {error}") from None
+    if array.dtype != np.bool_:
+        raise TypeError(f"{name}: expected bool, True where observed, got {array.dtype}")
+    return array
+
+
+def check_magnitude(name: str, value: Array) -> None:
+    """Refuse finite numbers whose squares are not."""
+    largest = float(np.abs(value).max(initial=0.0))
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{name}: entries of {largest:.3g}, whose squares overflow; use another unit"
+        )
 
 
 def kind_is_torch(value: Any, otherwise: bool = False) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.gp._inputs import as_array
+from fourfold.gp._inputs import as_array, check_magnitude
 from fourfold.gp.funbat._kernel import MAX_MODES, MAX_RANK
 from fourfold.gp.kernels import Matern
 from fourfold.gp.kernels._parameters import check_start
@@ -57,7 +57,12 @@ def checked_values(values: Any, count: int, mean: float) -> Array:
             f"values: {int(bad.sum())} are NaN or infinite, the first is entry {int(np.argmax(bad))}; "
             "leave out the rows of what is missing"
         )
+    check_magnitude("values", array)
     array = array - mean
+    if array.any() and not np.sum(array * array) > 1e-280:
+        raise ValueError(
+            f"values: at most {np.abs(array).max():.3g} from mean, whose squares vanish; use another unit"
+        )
     if not array.any():
         what = f"all of them equal mean = {mean:.6g}" if count else "none"
         raise ValueError(f"values: expected at least one that tells something, got {what}")
@@ -66,6 +71,8 @@ def checked_values(values: Any, count: int, mean: float) -> Array:
 
 def checked_rank(rank: int | Sequence[int]) -> tuple[int, ...]:
     """Ranks as a tuple; a single number has length 1."""
+    if isinstance(rank, np.ndarray):
+        rank = rank.tolist()
     single = not isinstance(rank, Sequence)
     ranks = tuple(rank) if isinstance(rank, Sequence) else (rank,)
     given: tuple[Any, ...] = ranks

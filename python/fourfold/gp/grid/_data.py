@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from fourfold.gp._inputs import as_array
+from fourfold.gp._inputs import as_array, as_mask, check_magnitude
 from fourfold.gp.grid._axis import Axis
 
 __all__ = ["Data", "Group", "checked_grids"]
@@ -78,6 +78,7 @@ class Data:
                 f"y: {int(bad.sum())} entries are NaN or infinite; give mask= (True where observed) if these were "
                 "not observed"
             )
+        check_magnitude("y", np.where(seen, rows, 0.0))
         if not seen.any(axis=1).all():
             which = np.flatnonzero(~seen.any(axis=1))
             raise ValueError(
@@ -172,9 +173,7 @@ def checked_grids(name: str, grids: Any) -> list[Array]:
 def _checked_mask(mask: Any, shape: tuple[int, ...], sizes: tuple[int, ...]) -> Bools:
     if mask is None:
         return np.ones(sizes, dtype=bool)
-    given = np.asarray(mask.numpy() if isinstance(mask, Tensor) else mask)
-    if given.dtype != np.bool_:
-        raise TypeError(f"mask: expected bool, True where observed, got {given.dtype}")
+    given = as_mask("mask", mask)
     if given.shape not in (sizes, shape):
         raise ValueError(
             f"mask: expected the shape of the grid {sizes} or of y {shape}, got {given.shape}"

@@ -167,7 +167,7 @@ class Predictions:
         if derivative is None:
             return [0] * d
         if (
-            not isinstance(derivative, Sequence)
+            not isinstance(derivative, (Sequence, np.ndarray))
             or len(derivative) != d
             or not all(isinstance(r, (int, np.integer)) and r >= 0 for r in derivative)
         ):
@@ -182,9 +182,9 @@ class Predictions:
             raise ValueError(f"grids: expected {self._dimensions} vectors, got {len(vectors)}")
         return Product(vectors)
 
-    def _fitted(self, method: str) -> None:
+    def _fitted(self, method: str, error: type[Exception] = ValueError) -> None:
         if not hasattr(self, "_posterior"):
-            raise ValueError(f"{method}: call fit first")
+            raise error(f"{method}: call fit first")
 
     @property
     def _dimensions(self) -> int:

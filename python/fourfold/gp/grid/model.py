@@ -126,6 +126,8 @@ class GridGP(Predictions):
                 raise ValueError("noise: expected a positive number (or noise_bounds=None), got 0")
         self.mean = mean
         self._basis = mean_of(mean)
+        if not isinstance(normalize_y, (bool, np.bool_)):
+            raise ValueError(f"normalize_y: expected True or False, got {normalize_y!r}")
         self.normalize_y = bool(normalize_y)
         if self.normalize_y and (self.noise.ndim > 0 or self._basis.known != 0):
             raise ValueError(
@@ -206,7 +208,7 @@ class GridGP(Predictions):
 
     def _evaluated(self) -> tuple[float, FitInfo]:
         """Stochastic likelihoods of large grids cost more than predictions, which do not need them."""
-        self._fitted("log_marginal_likelihood_")
+        self._fitted("log_marginal_likelihood_ and info_", AttributeError)
         if self._value is None:
             self._value = self._likelihood.value(self.theta_)
             ways, interval = self._likelihood.ways, self._likelihood.interval
@@ -226,7 +228,7 @@ class GridGP(Predictions):
         float, ndarray of shape (P,)
         """
         self._fitted("log_marginal_likelihood")
-        vector = np.asarray(theta, dtype=np.float64)
+        vector = as_array("theta", theta)
         if vector.shape != self.theta_.shape:
             raise ValueError(f"theta: expected shape {self.theta_.shape}, got {vector.shape}")
         return self._likelihood.marginal(vector)

@@ -47,7 +47,8 @@ class Parameter:
 
     def to_value(self, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Inverse of `theta`."""
-        return (np.exp(theta) if self.log else theta).reshape(self.value.shape)
+        with np.errstate(over="ignore"):  # infinity is refused by name
+            return (np.exp(theta) if self.log else theta).reshape(self.value.shape)
 
     def with_value(self, value: npt.ArrayLike) -> Parameter:
         """Return this parameter with another value, checked as the first one was."""

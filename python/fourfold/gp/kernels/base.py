@@ -75,7 +75,7 @@ class Kernel(ABC):
 
     def with_theta(self, theta: npt.ArrayLike) -> Self:
         """Return this kernel with other hyperparameters, (P,) as in `theta`."""
-        vector = np.asarray(theta, dtype=np.float64)
+        vector = as_array("theta", theta)
         if vector.shape != self.theta.shape:
             raise ValueError(f"theta: expected shape {self.theta.shape}, got {vector.shape}")
         values, at = [], 0

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
-from fourfold.gp._inputs import as_array, kind_is_torch
+from fourfold.gp._inputs import as_array, as_mask, check_magnitude, kind_is_torch
 from fourfold.gp.kernels import Kernel, Matern, Sum
 
 __all__ = ["Series", "checked_noise", "checked_series", "checked_times", "components"]
@@ -67,17 +66,17 @@ def checked_series(t: Any, y: Any, observed: Any, mean: float, noise: Array) -> 
     value = np.atleast_2d(value)
     seen = np.ones(value.shape, dtype=bool)
     if observed is not None:
-        given = observed.detach().cpu().numpy() if isinstance(observed, Tensor) else observed
-        seen = np.atleast_2d(np.asarray(given))
-    if seen.dtype != np.bool_ or seen.shape != value.shape:
-        raise ValueError(
-            f"observed: expected bool of the shape of y, got {seen.dtype} of shape {seen.shape}"
-        )
+        seen = np.atleast_2d(as_mask("observed", observed))
+        if seen.shape != value.shape:
+            raise ValueError(
+                f"observed: expected the shape of y, {value.shape[int(single) :]}, got {np.shape(observed)}"
+            )
     bad = ~np.isfinite(value) & seen
     if bad.any():
         raise ValueError(
             f"y: {int(bad.sum())} observed entries are NaN or infinite; say observed= where they are missing"
         )
+    check_magnitude("y", np.where(seen, value, 0.0))
     if noise.ndim == 1 and noise.size != time.size:
         raise ValueError(f"noise: expected a number or shape ({time.size},), got {noise.shape}")
     order = np.argsort(time, kind="stable")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.gp._info import PredictInfo
-from fourfold.gp._inputs import checked_count, checked_number, in_kind_of, kind_is_torch
+from fourfold.gp._inputs import as_array, checked_count, checked_number, in_kind_of, kind_is_torch
 from fourfold.gp._maximise import maximise
 from fourfold.gp._variance import checked_variance
 from fourfold.gp.kernels import Kernel, Matern
@@ -208,7 +208,7 @@ class StateSpaceGP:
         float, ndarray of shape (P,)
         """
         data = self._fitted("log_marginal_likelihood")
-        vector = np.asarray(theta, dtype=np.float64)
+        vector = as_array("theta", theta)
         size = self.kernel.theta.size + self._learns_noise
         if vector.shape != (size,):
             raise ValueError(f"theta: expected shape {(size,)}, got {vector.shape}")
