@@ -1,6 +1,6 @@
 """The experiments of `fourfold.gp`."""
 
-from fourfold.reproduce.gp import line, photograph
+from fourfold.reproduce.gp import line, photograph, tensors
 from fourfold.reproduce.record import Family
 
 _TEXT = """
@@ -16,5 +16,6 @@ FAMILY = Family(
     experiments=(
         ("Differential equations on a line", line.run),
         ("A photograph with holes", photograph.run),
+        ("Tensors with continuous indices", tensors.run),
     ),
 )
