@@ -2,10 +2,10 @@
 
     python benchmarks/gp.py                   all of it
     python benchmarks/gp.py --quick           a look
-    python benchmarks/gp.py --only systems    one table: systems, products, solves
+    python benchmarks/gp.py --only systems    one table: systems, products, solves, regression, likelihood
 
 Every contestant runs in this process with two threads, in turns with the others, after its answer has been checked.
-Needs `pip install "fourfold[bench]" linear_operator`.
+Needs `pip install "fourfold[bench]" gpytorch scikit-learn`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from contest import ROOT, Results, machine
 from gp_algebra import THREADS, products, solves, systems
+from gp_regression import likelihood, regression
 
 import fourfold
 
@@ -26,6 +27,8 @@ TABLES: dict[str, Callable[..., None]] = {
     "systems": systems,
     "products": products,
     "solves": solves,
+    "regression": regression,
+    "likelihood": likelihood,
 }
 
 
@@ -39,7 +42,7 @@ def main() -> None:
     seed = secrets.randbelow(2**32) if arguments.seed is None else arguments.seed
     fourfold.set_num_threads(THREADS)
     torch.set_num_threads(THREADS)
-    packages = ("numpy", "scipy", "torch", "linear_operator")
+    packages = ("numpy", "scipy", "torch", "linear_operator", "gpytorch", "scikit-learn")
     results = Results("gp", seed, machine(*packages))
     results.console.print(f"seed {seed}; {results.machine}")
     for name, table in TABLES.items():

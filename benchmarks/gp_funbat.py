@@ -4,10 +4,11 @@ python benchmarks/gp_funbat.py              both
 python benchmarks/gp_funbat.py --only error
 python benchmarks/gp_funbat.py --only speed
 
-The test set is written out in `draw`: every function a draw from a Matern-3/2 process of variance 1 and length-scale
-0.3 on [0, 1], the core of a Tucker model standard normal, indices uniform, noise of a tenth of the prior's standard
-deviation. The dense process has the covariance that the entries then have (the product of the modes' kernels times the
-number of terms), the true hyperparameters and the true noise: the best linear prediction. FunBaT learns all of its own.
+The test sets are written out in `fourfold.reproduce.gp.tensors`, which shows some of them in the report: every function a
+draw from a Matern-3/2 process of variance 1 and length-scale 0.3 on [0, 1], the core of a Tucker model standard normal,
+indices uniform, noise of a tenth of the prior's standard deviation. The dense process has the covariance that the entries
+then have (the product of the modes' kernels times the number of terms), the true hyperparameters and the true noise: the
+best linear prediction. FunBaT learns all of its own.
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 import torch
 
 import fourfold
@@ -31,81 +30,10 @@ from fourfold import gp
 from fourfold.gp.funbat._entries import Entries, sorted_entries
 from fourfold.gp.funbat._posterior import Noise, Posterior
 from fourfold.gp.funbat._start import started
+from fourfold.reproduce.gp.tensors import CASES, LENGTHSCALE, compare, draw
 
 Array = npt.NDArray[np.float64]
 Tensor = torch.Tensor
-
-LENGTHSCALE = 0.3
-KERNEL = gp.kernels.Matern(LENGTHSCALE, 1.5)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A family of test sets."""
-
-    name: str
-    modes: int
-    rank: int | tuple[int, ...]
-    train: int
-    test: int = 500
-    relative_noise: float = 0.1
-
-    @property
-    def terms(self) -> int:
-        """Number of products that an entry sums."""
-        return self.rank if isinstance(self.rank, int) else math.prod(self.rank)
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of the noise."""
-        return self.relative_noise * math.sqrt(self.terms)
-
-
-CASES = [
-    Case("CP, 2 modes, rank 1", 2, 1, 600),
-    Case("CP, 3 modes, rank 2", 3, 2, 800),
-    Case("Tucker, 2 modes, ranks 2, 3", 2, (2, 3), 800),
-    Case("Tucker, 3 modes, ranks 2, 2, 2", 3, (2, 2, 2), 800),
-]
-
-
-def draw(case: Case, seed: int) -> tuple[Array, Array, Array]:
-    """Indices (n, K), entries without noise (n,), entries with noise (n,); the first ``case.train`` are for training."""
-    rng = np.random.default_rng(seed)
-    count = case.train + case.test
-    x = rng.uniform(size=(count, case.modes))
-    ranks = (case.rank,) * case.modes if isinstance(case.rank, int) else case.rank
-    functions = []
-    for column, rank in zip(x.T, ranks, strict=True):
-        covariance = KERNEL(column) + 1e-10 * np.eye(count)
-        functions.append(np.linalg.cholesky(covariance) @ rng.normal(size=(count, rank)))
-    if isinstance(case.rank, int):
-        exact = np.prod(functions, axis=0).sum(axis=1)
-    else:
-        products = functions[0]
-        for u in functions[1:]:
-            products = (products[:, :, None] * u[:, None, :]).reshape(count, -1)
-        exact = products @ rng.normal(size=case.terms)
-    return x, exact, exact + case.noise * rng.normal(size=count)
-
-
-def dense_prediction(case: Case, x: Array, y: Array) -> Array:
-    """The posterior mean at the test points of a Gaussian process with the true covariance and noise."""
-    train, test = x[: case.train], x[case.train :]
-    covariance = np.full((case.train, case.train), float(case.terms))
-    cross = np.full((case.test, case.train), float(case.terms))
-    for k in range(case.modes):
-        covariance = covariance * KERNEL(train[:, k])
-        cross = cross * KERNEL(test[:, k], train[:, k])
-    covariance[np.diag_indices(case.train)] += case.noise**2
-    factor = scipy.linalg.cho_factor(covariance, lower=True, overwrite_a=True)
-    prediction: Array = cross @ scipy.linalg.cho_solve(factor, y[: case.train])
-    return prediction
-
-
-def rms(x: Array) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(x * x)))
 
 
 def compare_errors(seeds: int, only: int | None) -> list[dict[str, object]]:
@@ -114,37 +42,35 @@ def compare_errors(seeds: int, only: int | None) -> list[dict[str, object]]:
     for case in CASES if only is None else [CASES[only]]:
         print(f"\n{case.name}, {case.train} entries, noise {case.noise:.3g}, {seeds} seeds")
         print(
-            f"{'seed':>4}{'dense GP':>10}{'FunBaT':>10}{'ratio':>8}{'in 2 sd':>9}{'sweeps':>8}{'s':>7}"
+            f"{'seed':>4}{'dense GP':>10}{'FunBaT':>10}{'ratio':>8}{'in 95 %':>9}{'sweeps':>8}{'s':>7}"
         )
         rows = []
         for seed in range(seeds):
-            x, exact, y = draw(case, seed)
-            truth = exact[case.train :]
-            dense = rms(dense_prediction(case, x, y) - truth)
-            began = time.perf_counter()
-            model = gp.FunBaT(case.rank).fit(x[: case.train], y[: case.train])
-            seconds = time.perf_counter() - began
-            mean, std = model.predict(x[case.train :], return_std=True)
-            ours = rms(mean - truth)
-            inside = float(np.mean(np.abs(mean - truth) < 2 * std))
-            rows.append((dense, ours, ours / dense, inside, model.history_.size, seconds))
+            one = compare(case, draw(case, seed))
+            rows.append((one.dense, one.funbat, one.ratio, one.inside, one.sweeps, one.seconds))
             print(
-                f"{seed:4}{dense:10.4f}{ours:10.4f}{ours / dense:8.2f}{inside:9.2f}"
-                f"{model.history_.size:8}{seconds:7.1f}",
+                f"{seed:4}{one.dense:10.4f}{one.funbat:10.4f}{one.ratio:8.2f}{one.inside:9.3f}"
+                f"{one.sweeps:8}{one.seconds:7.1f}",
                 flush=True,
             )
         dense, ours, ratio, inside, sweeps, seconds = np.median(rows, axis=0)
         worst = max(row[2] for row in rows)
+        inside_range = [min(row[3] for row in rows), max(row[3] for row in rows)]
         print(f"median RMSE: dense {dense:.4f}, FunBaT {ours:.4f}, {ours / dense:.2f} of it")
-        print(f"ratios: median {ratio:.2f}, worst {worst:.2f}; within 2 sd {inside:.2f}")
+        print(
+            f"ratios: median {ratio:.2f}, worst {worst:.2f}; in the 95 % interval {inside:.3f} "
+            f"({inside_range[0]:.3f} to {inside_range[1]:.3f})"
+        )
         results.append(
             {
                 "case": case.name,
+                "seeds": seeds,
                 "dense": dense,
                 "funbat": ours,
                 "ratio_of_medians": ours / dense,
                 "worst_ratio": worst,
-                "within_2_sd": inside,
+                "in_95_percent_interval": inside,
+                "in_95_percent_interval_range": inside_range,
                 "sweeps": sweeps,
                 "seconds": seconds,
             }

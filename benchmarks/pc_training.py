@@ -6,7 +6,9 @@ DATA is a folder with the IDX files of MNIST. For each number of states one mode
 minutes; the number of epochs follows from the time of the first steps. Test bits per dimension are those of
 the probabilities; nothing is coded here. Each run writes a checkpoint after every epoch and goes on from it
 when the command is given again; models and curves go to --out. With --grown, each model but the first begins
-as the one before it, grown to its number of states, and its minutes come on top of those before.
+as the one before it, grown to its number of states, and its minutes come on top of those before. With
+--pruned, the last model is then pruned to each of those numbers of states and learns on from there. Every
+model is judged as it is and after `pc.smooth`.
 """
 
 from __future__ import annotations
@@ -32,6 +34,37 @@ def images(folder: Path, part: str) -> NDArray[np.uint8]:
     content = gzip.decompress(path.read_bytes())
     pixels = np.frombuffer(content, dtype=np.uint8, offset=HEADER["images"])
     return pixels.reshape(-1, 28, 28)
+
+
+def falling(done: float) -> float:
+    """Steps for what begins with tables that are learnt already: they are not to be forgotten."""
+    return 0.2 + (0.02 - 0.2) * done
+
+
+def judged(model: pc.Circuit, test: NDArray[np.uint8], train_rows: int) -> dict[str, Any]:
+    """Its size and its bits per dimension."""
+    smoothed = pc.smooth(model, train_rows)
+    return {
+        "parameters": model.num_parameters,
+        "minutes": model.history[-1].seconds / 60,
+        "epochs": len(model.history),
+        "train_bits_per_dim": model.history[-1].bits_per_dim,
+        "test_bits_per_dim": model.bits_per_dim(test),
+        "test_bits_per_dim_smoothed": smoothed.bits_per_dim(test),
+        "threads": fourfold.get_num_threads(),
+        "curve": [[record.seconds / 60, record.bits_per_dim] for record in model.history],
+    }
+
+
+def write(outcome: dict[str, Any], path: Path) -> None:
+    """To the file and the screen."""
+    path.write_text(json.dumps(outcome, indent=1) + "\n")
+    print(
+        f"{path.stem}: test {outcome['test_bits_per_dim']:.4f} bits/dim, smoothed "
+        f"{outcome['test_bits_per_dim_smoothed']:.4f}, after {outcome['minutes']:.1f} min, "
+        f"{outcome['epochs']} epochs",
+        flush=True,
+    )
 
 
 def seconds_of_an_epoch(structure: pc.Structure, train: NDArray[np.uint8], rows: int) -> float:
@@ -79,7 +112,7 @@ def learn(
         train,
         epochs=planned["epochs"],
         batch_size=512,
-        step=None if smaller is None else lambda done: 0.2 + (0.02 - 0.2) * done,
+        step=None if smaller is None else falling,
         checkpoint=out / f"state_{states}.ckpt",
         callback=show,
     )
@@ -87,14 +120,8 @@ def learn(
     return model, {
         "states": states,
         "grown": smaller is not None,
-        "parameters": model.num_parameters,
-        "epochs": planned["epochs"],
-        "minutes": model.history[-1].seconds / 60,
         "tree_seconds": tree_seconds,
-        "train_bits_per_dim": model.history[-1].bits_per_dim,
-        "test_bits_per_dim": model.bits_per_dim(test),
-        "threads": fourfold.get_num_threads(),
-        "curve": [[record.seconds / 60, record.bits_per_dim] for record in model.history],
+        **judged(model, test, len(train)),
     }
 
 
@@ -104,6 +131,8 @@ def main() -> None:
     parser.add_argument("--states", type=int, nargs="+", default=[16, 32])
     parser.add_argument("--minutes", type=float, nargs="+", default=[4.0, 12.0])
     parser.add_argument("--grown", action="store_true", help="begin with the model before, grown")
+    parser.add_argument("--pruned", type=int, nargs="*", default=[], help="numbers of states")
+    parser.add_argument("--pruned-epochs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/pc_training"))
     arguments = parser.parse_args()
@@ -116,12 +145,19 @@ def main() -> None:
     for states, minutes in zip(arguments.states, arguments.minutes, strict=True):
         smaller = model if arguments.grown else None
         model, outcome = learn(states, minutes, train, test, arguments.out, smaller)
-        path = arguments.out / f"outcome_{states}.json"
-        path.write_text(json.dumps(outcome, indent=1) + "\n")
-        print(
-            f"M={states}: test {outcome['test_bits_per_dim']:.4f} bits/dim after "
-            f"{outcome['minutes']:.1f} min, {outcome['epochs']} epochs"
+        write(outcome, arguments.out / f"outcome_{states}.json")
+    for states in arguments.pruned:
+        assert model is not None
+        pruned = pc.fit(
+            pc.prune(model, states),
+            train,
+            epochs=arguments.pruned_epochs,
+            batch_size=512,
+            step=falling,
         )
+        name = f"{states}_of_{arguments.states[-1]}"
+        pruned.save(arguments.out / f"mnist_{name}.ffpc")
+        write(judged(pruned, test, len(train)), arguments.out / f"outcome_{name}.json")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@
 // covariance added at that time, which gives the gradient without differentiating the filter.
 #pragma once
 
+#include <type_traits>
+
 #include "gp/funbat.hpp"
 #include "gp/funbat_dense.hpp"
 
@@ -27,10 +29,24 @@ inline const double* drift(int order) {
     return order == 1 ? first : order == 2 ? second : third;
 }
 
+// A length that is known when this is compiled, or one that is not (0): short loops of known length unroll.
+template <int N>
+using Length = std::conditional_t<N == 0, Size, std::integral_constant<Size, N>>;
+
+template <int N>
+Length<N> length_of(int n) {
+    if constexpr (N == 0) return static_cast<Size>(n);
+    return {};
+}
+
+template <int Rank, int Order>
 class Smoother {
 public:
     Smoother(const Chain& chain, double* scratch)
-        : chain_(chain), rank_(chain.rank), order_(chain.order), size_(rank_ * order_) {
+        : chain_(chain),
+          rank_(length_of<Rank>(chain.rank)),
+          order_(length_of<Order>(chain.order)),
+          size_(length_of<Rank * Order>(chain.rank * chain.order)) {
         auto take = [&scratch](Size n) {
             double* from = scratch;
             scratch += n;
@@ -290,7 +306,9 @@ private:
     }
 
     const Chain& chain_;
-    const Size rank_, order_, size_;
+    const Length<Rank> rank_;
+    const Length<Order> order_;
+    const Length<Rank * Order> size_;
     double *stored_, *product_, *transposed_, *information_;
     double* wide_[3];
     double* small_[6];

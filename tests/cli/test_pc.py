@@ -53,6 +53,15 @@ def test_npy(fourfold: Invoke, digits: Any, folder: Path) -> None:
     assert np.load("drawn.npy").shape == (3, 4, 5)
 
 
+def test_smoothing(fourfold: Invoke, digits: Any, folder: Path) -> None:
+    train(fourfold, "x.npy")
+    plain = pc.load("m.ffpc")
+    train(fourfold, "x.npy", "--smooth", "--overwrite")
+    assert pc.load("m.ffpc") == pc.smooth(plain, len(digits))
+    round_trip(fourfold, "x.npy", "back.npy")
+    assert np.array_equal(np.load("back.npy"), digits)
+
+
 def test_npz_and_idx(fourfold: Invoke, digits: Any, folder: Path) -> None:
     np.savez("x.npz", digits=digits)
     content = struct.pack(">BBBBIII", 0, 0, 8, 3, *digits.shape) + digits.tobytes()
@@ -110,6 +119,9 @@ def test_tables(fourfold: Invoke, folder: Path) -> None:
     assert "5 rows of 3 columns" in out
     assert fourfold("pc", "sample", "-m", "m.ffpc", "-o", "drawn.csv", "-n", "9")[0] == 0
     assert len((folder / "drawn.csv").read_text().splitlines()) == 10
+    status, _, err = fourfold("pc", "train", "t.csv", "-o", "n.ffpc", "--smooth")
+    assert status == 2
+    assert "--smooth: t.csv: a table's values are not all ordered" in err.replace("\n", "")
 
 
 def test_what_is_refused(fourfold: Invoke, digits: Any, folder: Path) -> None:

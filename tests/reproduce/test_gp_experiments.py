@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fourfold.reproduce.gp import FAMILY, line, photograph
+from fourfold.reproduce.gp import FAMILY, line, photograph, tensors
 from fourfold.reproduce.record import Context, Section
 
 
@@ -26,6 +26,20 @@ def test_a_picture_is_filled_in_where_it_is_smooth() -> None:
     assert np.abs(mean - smooth).max() < 0.02
     assert std.shape == smooth.shape
     assert photograph.figure(smooth, seen, mean, std).png.startswith(b"\x89PNG")
+
+
+def test_tensors_are_found_better_than_the_best_linear_prediction() -> None:
+    case = tensors.Case("small", 2, 1, train=150, test=100)
+    data = tensors.draw(case, 0)
+    # The entries are what they are said to be: products of functions with the kernel's covariance.
+    np.testing.assert_array_equal(data.exact, data.functions[0][:, 0] * data.functions[1][:, 0])
+    np.testing.assert_array_equal(data.y, tensors.draw(case, 0).y)
+    assert np.std(data.y - data.exact) == pytest.approx(0.1, rel=0.2)
+    outcome = tensors.compare(case, data)
+    assert outcome.dense < 0.5 * np.std(data.exact)
+    assert outcome.ratio < 1.1
+    assert 0.8 < outcome.inside <= 1
+    assert tensors.figure(case, data, outcome.model).png.startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.gp._inputs import checked_number
+
 __all__ = ["Gamma", "LogNormal", "Normal", "Prior"]
 
 Array = npt.NDArray[np.float64]
@@ -94,6 +96,4 @@ class Gamma(Prior):
 
 
 def _check(value: float, *, finite: str = "", positive: str = "") -> None:
-    if not math.isfinite(value) or (positive and value <= 0):
-        kind = f"{positive}: expected a positive" if positive else f"{finite}: expected a finite"
-        raise ValueError(f"{kind} number, got {value!r}")
+    checked_number(positive or finite, value, positive=bool(positive))

@@ -15,6 +15,7 @@ from fourfold.pc.learning import HCLT, Epoch, fit
 from fourfold.pc.moments import EntropyEstimate
 from fourfold.pc.queries import MostProbable
 from fourfold.pc.reader import CompressedReader
+from fourfold.pc.smoothing import smooth
 from fourfold.pc.structure import Structure
 from fourfold.pc.table import TableSchema
 
@@ -39,4 +40,5 @@ __all__ = [
     "load",
     "plot",
     "prune",
+    "smooth",
 ]

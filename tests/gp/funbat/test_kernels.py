@@ -60,7 +60,9 @@ def dense_chain(
 
 
 @pytest.mark.parametrize("nu", [0.5, 1.5, 2.5])
-@pytest.mark.parametrize(("rank", "count"), [(1, 17), (3, 14), (5, 9), (2, 1)])
+@pytest.mark.parametrize(
+    ("rank", "count"), [(1, 17), (3, 14), (5, 9), (2, 1), (4, 6), (6, 5), (7, 4)]
+)
 def test_smoother_equals_the_joint_gaussian(nu: float, rank: int, count: int) -> None:
     rng = np.random.default_rng([round(2 * nu), rank])
     times = np.sort(rng.uniform(0, 3, count))

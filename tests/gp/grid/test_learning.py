@@ -197,3 +197,37 @@ def test_draws_have_the_posterior_s_moments(holes: bool) -> None:
 def test_too_few_iterations_are_an_error() -> None:
     with pytest.raises(ConvergenceError, match="after 1 iterations"):
         gp.GridGP(Matern(50.0), max_iterations=1).fit([X, T], data(9))
+
+
+def test_restarts_leave_a_local_optimum() -> None:
+    rng = np.random.default_rng(10)
+    x = np.linspace(0, 10, 60)
+    y = np.sin(3 * x) + 0.1 * rng.normal(size=60)
+    # From so long a length-scale everything is noise, and uphill is to stay so.
+    start = SquaredExponential(30.0)
+    once = gp.GridGP(start, 1.0).fit([x], y)
+    often = gp.GridGP(start, 1.0, restarts=8).fit([x], y)
+    assert once.noise_ > 0.3
+    assert often.noise_ == pytest.approx(0.01, rel=0.5)
+    assert often.log_marginal_likelihood_ > once.log_marginal_likelihood_ + 30
+    assert often.info_.starts[0] == pytest.approx(once.log_marginal_likelihood_)
+    assert len(often.info_.starts) == 9
+    again = gp.GridGP(start, 1.0, restarts=8).fit([x], y)
+    assert again.log_marginal_likelihood_ == often.log_marginal_likelihood_
+
+
+def test_bounds_hold_and_are_reported() -> None:
+    y = np.sin(6 * X)[:, None] * np.cos(T) + 0.01 * data(11)
+    kernels = [
+        SquaredExponential(0.05, lengthscale_bounds=(0.01, 0.1)),
+        SquaredExponential(0.5, lengthscale_bounds=None, variance_bounds=None),
+    ]
+    model = gp.GridGP(kernels, 0.1, noise_bounds=(0.05, 1.0)).fit([X, T], y)
+    first, second = model.kernels_
+    assert first.lengthscale == pytest.approx(0.1, rel=1e-12)  # type: ignore[attr-defined]
+    assert second.lengthscale == 0.5  # type: ignore[attr-defined]
+    assert model.noise_ == pytest.approx(0.05, rel=1e-12)
+    assert model.info_.at_bounds == ("kernels[0].lengthscale", "noise")
+    # What was found may be where another search begins, bounds and all.
+    again = gp.GridGP(model.kernels_, model.noise_, noise_bounds=(0.05, 1.0)).fit([X, T], y)
+    assert again.log_marginal_likelihood_ == pytest.approx(model.log_marginal_likelihood_)

@@ -101,6 +101,19 @@ def test_variances_within_rounding_are_counted() -> None:
     assert std.max() < 1e-6
 
 
+def test_variances_that_rounding_took_below_zero_are_zero_and_counted() -> None:
+    x = np.linspace(0, 1, 7)
+    model = gp.GridGP(Matern(0.5, 1.5), 1e-16, noise_bounds=None, max_iterations=0)
+    model.fit([x, x[:5]], np.zeros((7, 5)))
+    rng = np.random.default_rng(0)
+    # A billionth beside the nodes: the truth is some 1e-16, far below what a difference of ones can tell.
+    new = np.stack([rng.choice(x, 300) + 1e-9, rng.choice(x[:5], 300)], axis=1)
+    _, std, info = model.predict(new, return_std=True, return_info=True)
+    assert 0 < info.zeroed <= np.count_nonzero(std == 0)
+    assert std.max() < 1e-7
+    assert model.predict(new, return_info=True)[1].ways == ()
+
+
 def test_a_file_holds_the_model(tmp_path: Path) -> None:
     mask = np.random.default_rng(4).uniform(size=(2, 6, 5)) < 0.8
     kernels: list[Kernel] = [
@@ -222,7 +235,7 @@ def with_nan() -> Any:
         (lambda: fit(with_nan()), ValueError, r"y: 1 entries are NaN or infinite; give mask="),
         (lambda: fit(Y > 0), TypeError, "y: expected real numbers, got bool"),
         (lambda: fit(Y + 0j), TypeError, "y: expected real numbers, got complex128"),
-        (lambda: fit(np.ma.masked_less(Y, 0)), TypeError, "y is a masked array"),
+        (lambda: fit(np.ma.masked_less(Y, 0)), TypeError, "y: this is a masked array"),
         (
             lambda: fit(torch.from_numpy(Y).requires_grad_()),
             TypeError,

@@ -39,6 +39,9 @@ def train(
     max_values: Annotated[
         int, typer.Option(help="Most values of a table's column; the rarest are escaped.", min=1)
     ] = 4096,
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="Values are ordered: smooth what was learnt of them.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Learn a hidden Chow-Liu tree from data.
@@ -48,7 +51,9 @@ def train(
     with exit_status():
         from fourfold.cli.pc import execute
 
-        execute.train(data, output, latents, epochs, seed, patch, levels, max_values, overwrite)
+        execute.train(
+            data, output, latents, epochs, seed, patch, levels, max_values, smooth, overwrite
+        )
 
 
 @app.command()

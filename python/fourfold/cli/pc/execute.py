@@ -31,11 +31,14 @@ def train(
     patch: int,
     levels: int,
     max_values: int,
+    smooth: bool,
     overwrite: bool,
 ) -> None:
     """Learn a model and save it."""
     refuse_target(output, overwrite)
     loaded = load(data)
+    if smooth and loaded.is_table:
+        raise Refusal([Problem("--smooth", str(data), "a table's values are not all ordered")])
     values, cardinality, front, schema = _observations(loaded, data, patch, levels, max_values)
     with progress_line() as say:
 
@@ -55,6 +58,8 @@ def train(
                 callback=tell,
             ),
         )
+    if smooth:
+        model = pc.smooth(model, len(values))
     with_notes(model, front, schema).save(output)
     stdout().print(f"{output}: {model!r}", markup=False, soft_wrap=True)
 

@@ -1,16 +1,17 @@
-"""Checks of what users hand over, and results in the kind that came in."""
+"""Checks of what users hand over."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.gp._inputs import as_array, check_magnitude
 from fourfold.gp.funbat._kernel import MAX_MODES, MAX_RANK
 from fourfold.gp.kernels import Matern
+from fourfold.gp.kernels._parameters import check_start
 
 __all__ = [
     "checked_indices",
@@ -18,7 +19,6 @@ __all__ = [
     "checked_noise_prior",
     "checked_rank",
     "checked_values",
-    "in_kind_of",
     "starting_kernels",
 ]
 
@@ -27,33 +27,9 @@ Array = npt.NDArray[np.float64]
 _LARGEST_CORE = 512
 
 
-def _as_array(name: str, given: Any) -> Array:
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(given, torch.Tensor):
-        if given.requires_grad:
-            raise ValueError(f"{name}: no gradient flows through FunBaT; pass {name}.detach()")
-        if given.device.type != "cpu":
-            raise NotImplementedError(
-                f"{name}: fourfold.gp has no kernels for {given.device.type} yet; move it to the CPU ({name}.cpu())"
-            )
-        given = given.resolve_conj().resolve_neg().numpy()
-    array = np.asarray(given)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
-    return np.array(array, dtype=np.float64, order="C", subok=False)
-
-
-def in_kind_of(given: Any, result: Array) -> Any:
-    """The result as a tensor if ``given`` was one."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(given, torch.Tensor):
-        return torch.from_numpy(result)
-    return result
-
-
 def checked_indices(indices: Any, modes: int | None) -> Array:
     """Indices as float64 of shape (N, K)."""
-    array = _as_array("indices", indices)
+    array = np.ascontiguousarray(as_array("indices", indices))
     columns = "K" if modes is None else str(modes)
     if array.ndim != 2 or (modes is not None and array.shape[1] != modes):
         raise ValueError(f"indices: expected shape (N, {columns}), got {array.shape}")
@@ -70,7 +46,7 @@ def checked_indices(indices: Any, modes: int | None) -> Array:
 
 def checked_values(values: Any, count: int, mean: float) -> Array:
     """Values minus the mean as float64 of shape (N,)."""
-    array = _as_array("values", values)
+    array = as_array("values", values)
     if array.shape != (count,):
         raise ValueError(
             f"values: expected shape ({count},), one for each row of indices, got {array.shape}"
@@ -81,7 +57,12 @@ def checked_values(values: Any, count: int, mean: float) -> Array:
             f"values: {int(bad.sum())} are NaN or infinite, the first is entry {int(np.argmax(bad))}; "
             "leave out the rows of what is missing"
         )
-    array -= mean
+    check_magnitude("values", array)
+    array = array - mean
+    if array.any() and not np.sum(array * array) > 1e-280:
+        raise ValueError(
+            f"values: at most {np.abs(array).max():.3g} from mean, whose squares vanish; use another unit"
+        )
     if not array.any():
         what = f"all of them equal mean = {mean:.6g}" if count else "none"
         raise ValueError(f"values: expected at least one that tells something, got {what}")
@@ -90,6 +71,8 @@ def checked_values(values: Any, count: int, mean: float) -> Array:
 
 def checked_rank(rank: int | Sequence[int]) -> tuple[int, ...]:
     """Ranks as a tuple; a single number has length 1."""
+    if isinstance(rank, np.ndarray):
+        rank = rank.tolist()
     single = not isinstance(rank, Sequence)
     ranks = tuple(rank) if isinstance(rank, Sequence) else (rank,)
     given: tuple[Any, ...] = ranks
@@ -123,7 +106,10 @@ def checked_noise_prior(prior: tuple[float, float] | None) -> tuple[float, float
     """Shape and rate as floats."""
     if prior is None:
         return None
-    shape, rate = (float(p) for p in prior)
+    try:
+        shape, rate = map(float, prior)
+    except (TypeError, ValueError):
+        shape = rate = np.nan
     if not (0 < shape < np.inf and 0 < rate < np.inf):
         raise ValueError(f"noise_prior: expected two positive numbers, got {prior!r}")
     return shape, rate
@@ -148,8 +134,9 @@ def starting_kernels(
                 )
             )
         return made
-    if len(kernels) == 1:
-        return [kernels[0]] * modes
-    if len(kernels) != modes:
+    if len(kernels) not in (1, modes):
         raise ValueError(f"kernel: expected one or {modes} kernels, got {len(kernels)}")
-    return list(kernels)
+    for k, kernel in enumerate(kernels):
+        names = [f"kernel[{k}].{name}" for name in kernel.theta_names]
+        check_start(names, kernel.theta, kernel.theta_bounds)
+    return list(kernels) * (modes if len(kernels) == 1 else 1)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.errors import NotPositiveDefiniteError
+from fourfold.gp._variance import checked_variance
 from fourfold.gp.funbat._core_tensor import pair_weights
 from fourfold.gp.funbat._kernel import Chain, evaluate_points, smooth
 from fourfold.gp.funbat._posterior import Posterior
@@ -94,15 +95,16 @@ class Fitted:
             converged,
         )
 
-    def predict(self, x: Array) -> tuple[Array, Array]:
-        """Mean and variance at points (M, K)."""
+    def predict(self, x: Array) -> tuple[Array, Array, int]:
+        """Mean and variance at points (M, K), and how many variances rounding had taken below zero."""
         mean, variance = np.empty(x.shape[0]), np.empty(x.shape[0])
         widest = max(mode.order * mode.variance.size for mode in self.modes)
         step = max(256, _SCRATCH // (widest * (widest + 1)))
         for begin in range(0, x.shape[0], step):
             part = slice(begin, begin + step)
             mean[part], variance[part] = self._predict_part(x[part])
-        return mean, variance
+        variance, zeroed = checked_variance(variance, self._prior_variance())
+        return mean, variance, zeroed
 
     def functions(self, mode: int, times: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (m, R) of one mode's functions."""
@@ -110,7 +112,7 @@ class Fitted:
         fitted = self.modes[mode]
         mean, covariance = fitted.at(new)
         variance = covariance[:, pair_weights(fitted.variance.size) == 1.0]
-        variance = _not_negative(variance, float(fitted.variance.max()))
+        variance, _ = checked_variance(variance, float(fitted.variance.max()))
         return mean[places], np.sqrt(variance[places])
 
     def _predict_part(self, x: Array) -> tuple[Array, Array]:
@@ -121,28 +123,16 @@ class Fitted:
             means.append(np.ascontiguousarray(mean))
             covariances.append(np.ascontiguousarray(covariance))
             places.append(place.reshape(-1).astype(np.int32))
-        mean, variance = evaluate_points(
+        return evaluate_points(
             np.ascontiguousarray(np.stack(places, axis=1)),
             means,
             covariances,
             self.core_mean,
             self.core_covariance,
         )
-        return mean, _not_negative(variance, self._prior_variance())
 
     def _prior_variance(self) -> float:
         if self.core_covariance is None:
             return float(np.sum(np.prod([mode.variance for mode in self.modes], axis=0)))
         largest = np.sum(self.core_mean**2) + np.trace(self.core_covariance)
         return float(largest * np.prod([mode.variance.max() for mode in self.modes]))
-
-
-def _not_negative(variance: Array, prior: float) -> Array:
-    """Rounding below zero becomes zero; anything beyond rounding is an error."""
-    smallest = float(variance.min(initial=0.0))
-    if smallest < -1e-9 * prior:
-        raise NotPositiveDefiniteError(
-            f"a predicted variance is {smallest:.3g} (prior {prior:.3g}): the noise is too small for double precision",
-            smallest_eigenvalue=smallest,
-        )
-    return np.maximum(variance, 0.0)

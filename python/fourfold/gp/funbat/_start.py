@@ -14,11 +14,15 @@ from fourfold.gp.funbat._mode import Mode
 from fourfold.gp.funbat._posterior import Noise, Posterior
 from fourfold.gp.kernels import Matern
 
-__all__ = ["best_start", "started"]
+__all__ = ["SMALL_NOISE", "best_start", "settled", "started"]
 
 Array = npt.NDArray[np.float64]
 
 _FEATURES = 128
+# What a learnt noise starts with, as a share of the values' mean square, and for how many sweeps it is held. From a large
+# noise weak functions are worth nothing, go to zero, and never come back.
+SMALL_NOISE = 1e-3
+_HELD = 3
 # Sweeps, with hyperparameters as they are, after each of which the worse half of the starts is given up.
 _SWEEPS_OF_A_ROUND = 6
 
@@ -60,6 +64,22 @@ def started(
     posterior = Posterior(entries, modes, core, Noise(noise.prior, noise.shape, noise.rate))
     if tucker:
         posterior.start_core()
+    return posterior
+
+
+def settled(
+    entries: Entries,
+    kernels: list[Matern],
+    ranks: tuple[int, ...],
+    noise: Noise,
+    rng: np.random.Generator,
+) -> Posterior:
+    """`started`, after some sweeps with the noise held if it is learnt."""
+    posterior = started(entries, kernels, ranks, Noise(None, noise.shape, noise.rate), rng)
+    if noise.prior is not None:
+        for _ in range(_HELD):
+            posterior.sweep(learn=False)
+        posterior.noise.prior = noise.prior
     return posterior
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.errors import ConvergenceWarning
+from fourfold.gp._info import PredictInfo
+from fourfold.gp._inputs import as_array, checked_count, checked_number, in_kind_of, kind_is_torch
 from fourfold.gp.funbat._entries import sorted_entries
 from fourfold.gp.funbat._inputs import (
     checked_indices,
@@ -19,13 +21,12 @@ from fourfold.gp.funbat._inputs import (
     checked_noise_prior,
     checked_rank,
     checked_values,
-    in_kind_of,
     starting_kernels,
 )
 from fourfold.gp.funbat._posterior import Noise
 from fourfold.gp.funbat._prediction import Fitted
 from fourfold.gp.funbat._progress import progress_bar
-from fourfold.gp.funbat._start import best_start, started
+from fourfold.gp.funbat._start import SMALL_NOISE, best_start, settled
 from fourfold.gp.kernels import Matern
 
 if TYPE_CHECKING:
@@ -104,22 +105,15 @@ class FunBaT:
     ) -> None:
         self.rank = checked_rank(rank)
         self.kernel = checked_kernels(kernel)
-        self.noise = None if noise is None else float(noise)
+        self.noise = None if noise is None else checked_number("noise", noise, positive=True)
         self.noise_prior = checked_noise_prior(noise_prior)
-        self.mean = float(mean)
-        self.restarts = int(restarts)
-        self.max_sweeps = int(max_sweeps)
-        self.tolerance = float(tolerance)
-        self.seed = int(seed)
-        if self.noise is not None and not 0 < self.noise < np.inf:
-            raise ValueError(f"noise: expected a positive number or None (learnt), got {noise!r}")
+        self.mean = checked_number("mean", mean)
+        self.restarts = checked_count("restarts", restarts, 1)
+        self.max_sweeps = checked_count("max_sweeps", max_sweeps, 1)
+        self.tolerance = checked_number("tolerance", tolerance, 0)
+        self.seed = checked_count("seed", seed)
         if self.noise is not None and self.noise_prior is not None:
             raise ValueError("noise_prior: expected None where noise is given")
-        for name, low in (("restarts", 1), ("max_sweeps", 1), ("tolerance", 0), ("seed", 0)):
-            if not getattr(self, name) >= low:
-                raise ValueError(f"{name}: expected at least {low}, got {getattr(self, name)!r}")
-        if not np.isfinite(self.mean):
-            raise ValueError(f"mean: expected a finite number, got {mean!r}")
 
     @property
     def is_tucker(self) -> bool:
@@ -166,10 +160,10 @@ class FunBaT:
             noise = Noise(None, 1.0, self.noise)
         else:
             prior = self.noise_prior or (1e-6, 1e-6 * mean_square)
-            noise = Noise(prior, 1.0, 0.5 * mean_square)
+            noise = Noise(prior, 1.0, SMALL_NOISE * mean_square)
         with progress_bar(progress, self.max_sweeps) as report:
             posterior = best_start(
-                lambda start: started(
+                lambda start: settled(
                     entries, kernels, self.rank, noise, np.random.default_rng([self.seed, start])
                 ),
                 self.restarts,
@@ -194,7 +188,7 @@ class FunBaT:
             )
         return self
 
-    def predict(self, indices: Any, *, return_std: bool = False) -> Any:
+    def predict(self, indices: Any, *, return_std: bool = False, return_info: bool = False) -> Any:
         """Mean and standard deviation of the entries (without noise) at any indices.
 
         Parameters
@@ -204,18 +198,27 @@ class FunBaT:
             mean, zero, and the standard deviation to the prior's.
         return_std : bool
             Whether to return standard deviations, too.
+        return_info : bool
+            Whether to return a `PredictInfo`, too: it counts the variances that rounding had taken below zero.
 
         Returns
         -------
-        ndarray of float64 (tensor, if indices are one), shape (M,), or two of them
+        ndarray of float64 (tensor, if indices are one), shape (M,), or a tuple of what was asked for
+
+        Raises
+        ------
+        NotPositiveDefiniteError
+            A variance is further below zero than rounding takes it: the noise is too small for double precision.
         """
         fitted = self._after_fit("predict")
-        x = checked_indices(indices, len(fitted.modes))
-        mean, variance = fitted.predict(x)
-        mean += self.mean
-        if not return_std:
-            return in_kind_of(indices, mean)
-        return in_kind_of(indices, mean), in_kind_of(indices, np.sqrt(variance))
+        mean, variance, zeroed = fitted.predict(checked_indices(indices, len(fitted.modes)))
+        tensor = kind_is_torch(indices)
+        results: list[Any] = [in_kind_of(mean + self.mean, tensor)]
+        if return_std:
+            results.append(in_kind_of(np.sqrt(variance), tensor))
+        if return_info:
+            results.append(PredictInfo(("kalman smoother",), zeroed))
+        return results[0] if len(results) == 1 else tuple(results)
 
     def factors(self, mode: int, t: Any, *, return_std: bool = False) -> Any:
         """Mean and standard deviation of the functions of one mode.
@@ -235,13 +238,21 @@ class FunBaT:
             Signs, scales and the order of the functions are arbitrary.
         """
         fitted = self._after_fit("factors")
-        if not 0 <= mode < len(fitted.modes):
+        if checked_count("mode", mode) >= len(fitted.modes):
             raise ValueError(f"mode: expected 0 to {len(fitted.modes) - 1}, got {mode!r}")
-        times = np.array(t, dtype=np.float64)
+        times = as_array("t", t)
         if times.ndim != 1 or not np.isfinite(times).all():
-            raise ValueError(f"t: expected a vector of finite numbers, got shape {times.shape}")
-        mean, std = fitted.functions(mode, times)
-        return (in_kind_of(t, mean), in_kind_of(t, std)) if return_std else in_kind_of(t, mean)
+            raise ValueError(
+                f"t: expected a vector of finite numbers, got shape {times.shape}"
+                + (" with NaN or infinity" if times.ndim == 1 else "")
+            )
+        mean, std = fitted.functions(mode, times + 0.0)
+        tensor = kind_is_torch(t)
+        return (
+            (in_kind_of(mean, tensor), in_kind_of(std, tensor))
+            if return_std
+            else in_kind_of(mean, tensor)
+        )
 
     def plot(self) -> Figure:
         """The functions of every mode with bands of two standard deviations.

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from fourfold.gp._inputs import as_array, as_mask, check_magnitude
 from fourfold.gp.grid._axis import Axis
 
-__all__ = ["Data", "Group", "as_array", "checked_grids"]
+__all__ = ["Data", "Group", "checked_grids"]
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -77,6 +78,7 @@ class Data:
                 f"y: {int(bad.sum())} entries are NaN or infinite; give mask= (True where observed) if these were "
                 "not observed"
             )
+        check_magnitude("y", np.where(seen, rows, 0.0))
         if not seen.any(axis=1).all():
             which = np.flatnonzero(~seen.any(axis=1))
             raise ValueError(
@@ -148,7 +150,9 @@ def checked_grids(name: str, grids: Any) -> list[Array]:
         raise ValueError(f"{name}: expected at least one vector, got none")
     vectors = []
     for k, grid in enumerate(grids):
-        vector = as_array(f"{name}[{k}]", grid)
+        vector = as_array(
+            f"{name}[{k}]", grid
+        ).copy()  # kept: what the caller does to it later is nothing to us
         if vector.ndim != 1 or vector.size == 0 or not np.isfinite(vector).all():
             raise ValueError(
                 f"{name}[{k}]: expected a vector of finite numbers, got shape {vector.shape}"
@@ -166,36 +170,10 @@ def checked_grids(name: str, grids: Any) -> list[Array]:
     return vectors
 
 
-def as_array(name: str, value: Any) -> Array:
-    """A float64 array of the caller's numbers, which is only ever read."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; give the data and mask= (True: observed) apart")
-    if isinstance(value, Tensor):
-        if value.requires_grad:
-            raise TypeError(
-                f"{name}: this tensor requires a gradient, which does not pass through; detach() it, or use "
-                "gp.Kronecker"
-            )
-        if value.device.type != "cpu":
-            raise NotImplementedError(
-                f"{name}: fourfold.gp has no kernels for {value.device.type} yet; move it to the CPU"
-            )
-        value = value.resolve_neg().numpy()
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: expected an array of numbers: {error}") from None
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
-    return np.asarray(array, dtype=np.float64)
-
-
 def _checked_mask(mask: Any, shape: tuple[int, ...], sizes: tuple[int, ...]) -> Bools:
     if mask is None:
         return np.ones(sizes, dtype=bool)
-    given = np.asarray(mask.numpy() if isinstance(mask, Tensor) else mask)
-    if given.dtype != np.bool_:
-        raise TypeError(f"mask: expected bool, True where observed, got {given.dtype}")
+    given = as_mask("mask", mask)
     if given.shape not in (sizes, shape):
         raise ValueError(
             f"mask: expected the shape of the grid {sizes} or of y {shape}, got {given.shape}"

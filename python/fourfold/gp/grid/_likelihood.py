@@ -92,6 +92,7 @@ class Likelihood:
 
     Attributes
     ----------
+    data : Data
     hyperparameters : Hyperparameters
     ways : tuple of str
         How the last log-determinants were computed.
@@ -102,7 +103,7 @@ class Likelihood:
     def __init__(
         self, data: Data, basis: Array, hyperparameters: Hyperparameters, seed: int
     ) -> None:
-        self._data, self._basis, self.hyperparameters = data, basis, hyperparameters
+        self.data, self._basis, self.hyperparameters = data, basis, hyperparameters
         self._seed = seed
         self.ways: tuple[str, ...] = ()
         self.interval = 0.0
@@ -124,7 +125,7 @@ class Likelihood:
         return self._marginal(theta, gradient=False)[0]
 
     def _marginal(self, theta: Array, *, gradient: bool) -> tuple[float, Array | None]:
-        data, hyper = self._data, self.hyperparameters
+        data, hyper = self.data, self.hyperparameters
         kernels, noise = hyper.unpack(theta)
         holed = any(g.mask is not None for g in data.groups) or not isinstance(noise, float)
         state = State(data.axes, kernels, noise, wants_gradient=holed and gradient)
@@ -157,7 +158,7 @@ class Likelihood:
         self, system: System, group: Group, wants_gradient: bool
     ) -> tuple[float, Gradient | None]:
         """Its part of the value, and the gradient of -2 times that if wanted."""
-        rows = self._data.rows[group.members]
+        rows = self.data.rows[group.members]
         outputs, count = len(rows), group.count(rows.shape[1])
         p = len(self._basis)
         weights = np.ones(outputs)

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from fourfold.gp._info import PredictInfo
+from fourfold.gp._inputs import as_array, checked_count, in_kind_of, kind_is_torch
 from fourfold.gp.grid import _leave_one_out, _paths
-from fourfold.gp.grid._data import as_array, checked_grids
+from fourfold.gp.grid._data import checked_grids
 from fourfold.gp.grid._posterior import Posterior
 from fourfold.gp.grid._results import LeaveOneOut
 from fourfold.gp.grid._targets import Product, Scattered, Target
 
-__all__ = ["Predictions", "checked_count"]
+__all__ = ["Predictions"]
 
 Array = npt.NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class Predictions:
             Anywhere, on the grid or off it.
         return_std : bool
             Whether to return standard deviations, too. With missing points or noise for every point these cost one
-            solve a point beyond 4000 observations.
+            solve a point beyond 3000 observations.
         derivative : sequence of d int, optional
             Orders of the partial derivative to predict, (1, 0) for that along the first dimension. The mean needs
             kernels with so many derivatives at lag 0, the standard deviation with twice as many.
@@ -70,7 +70,13 @@ class Predictions:
         if not np.isfinite(coordinates).all():
             raise ValueError("points: expected finite numbers, got NaN or infinity")
         target = Scattered(coordinates)
-        return self._predicted(target, return_std, derivative, return_info, self._kind(points))
+        return self._predicted(
+            target,
+            return_std,
+            derivative,
+            return_info,
+            kind_is_torch(points, self._posterior.data.torch),
+        )
 
     def predict_grid(
         self,
@@ -123,7 +129,7 @@ class Predictions:
         target = self._grid(grids)
         draws = _paths.draw(self._posterior, target, checked_count("n", n, 1), rng)
         shape = (n, *self._posterior.data.batch_shape, *target.shape)
-        return _like(draws.reshape(shape), self._posterior.data.torch)
+        return in_kind_of(draws.reshape(shape), self._posterior.data.torch)
 
     def leave_one_out(self) -> LeaveOneOut:
         """Every observation predicted from all others, in closed form, at the hyperparameters found.
@@ -137,7 +143,7 @@ class Predictions:
         shape = (*data.batch_shape, *data.sizes)
         return LeaveOneOut(
             *(
-                _like(a.reshape(shape), data.torch)
+                in_kind_of(a.reshape(shape), data.torch)
                 for a in _leave_one_out.leave_one_out(self._posterior)
             )
         )
@@ -147,11 +153,11 @@ class Predictions:
     ) -> Any:
         orders = self._orders(derivative)
         shape = (*self._posterior.data.batch_shape, *target.shape)
-        results = [_like(self._posterior.mean(target, orders).reshape(shape), tensor)]
-        info: Any = None
+        results = [in_kind_of(self._posterior.mean(target, orders).reshape(shape), tensor)]
+        info = PredictInfo()
         if return_std:
             std, info = self._posterior.std(target, orders)
-            results.append(_like(std.reshape(shape), tensor))
+            results.append(in_kind_of(std.reshape(shape), tensor))
         if return_info:
             results.append(info)
         return results[0] if len(results) == 1 else tuple(results)
@@ -161,7 +167,7 @@ class Predictions:
         if derivative is None:
             return [0] * d
         if (
-            not isinstance(derivative, Sequence)
+            not isinstance(derivative, (Sequence, np.ndarray))
             or len(derivative) != d
             or not all(isinstance(r, (int, np.integer)) and r >= 0 for r in derivative)
         ):
@@ -176,27 +182,10 @@ class Predictions:
             raise ValueError(f"grids: expected {self._dimensions} vectors, got {len(vectors)}")
         return Product(vectors)
 
-    def _kind(self, value: Any) -> bool:
-        """Whether results are tensors: as the argument, or as y for a list."""
-        if isinstance(value, (np.ndarray, Tensor)):
-            return isinstance(value, Tensor)
-        return self._posterior.data.torch
-
-    def _fitted(self, method: str) -> None:
+    def _fitted(self, method: str, error: type[Exception] = ValueError) -> None:
         if not hasattr(self, "_posterior"):
-            raise ValueError(f"{method}: call fit first")
+            raise error(f"{method}: call fit first")
 
     @property
     def _dimensions(self) -> int:
         return len(self._posterior.data.axes)
-
-
-def _like(result: Array, tensor: bool) -> Any:
-    return torch.from_numpy(np.ascontiguousarray(result)) if tensor else result
-
-
-def checked_count(name: str, value: Any, least: int = 0) -> int:
-    """An integer that is not below ``least``."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
-    return int(value)

@@ -13,6 +13,7 @@ from fourfold.gp._maximise import Maximum, maximise
 from fourfold.gp.grid._hyperparameters import Hyperparameters
 from fourfold.gp.grid._likelihood import Likelihood
 from fourfold.gp.grid._results import FitInfo
+from fourfold.gp.kernels._parameters import check_start
 
 __all__ = ["search"]
 
@@ -34,6 +35,7 @@ def search(
     best: Maximum | None = None
     reached: list[float] = []
     if max_iterations > 0 and theta.size > 0:
+        check_start(hyperparameters.names, theta, hyperparameters.bounds)
         rng = np.random.default_rng(seed)
         failure: Exception | None = None
         for start in range(1 + restarts):

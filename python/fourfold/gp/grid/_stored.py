@@ -38,7 +38,6 @@ def store(model: GridGP) -> tuple[dict[str, Any], Arrays]:
         **{name: getattr(model, name) for name in _OPTIONS},
         "kernels": [describe(k) for k in start],
         "one_kernel": one,
-        "kernels_": [describe(k) for k in model.kernels_],
         "mean": model._basis.description(),
         "priors": {
             name: [type(prior).__name__, vars(prior)] for name, prior in model.priors.items()
@@ -78,7 +77,9 @@ def restore(
             priors=named,
             **{name: settings[name] for name in _OPTIONS},
         )
-        axes = [Axis(arrays[f"grid_{k}"]) for k in range(len(settings["kernels_"]))]
+        axes = [
+            Axis(arrays[f"grid_{k}"]) for k in range(sum(n.startswith("grid_") for n in arrays))
+        ]
         data = Data.restored(
             axes,
             tuple(settings["batch_shape"]),
@@ -87,13 +88,12 @@ def restore(
             (arrays["offset"], arrays["scale"]),
             torch=settings["torch"],
         )
-        found = [kernel_of(k) for k in settings["kernels_"]]
         info = settings["info_"]
         info = {key: tuple(v) if isinstance(v, list) else v for key, v in info.items()}
         noise = arrays["noise_"].reshape(-1) if arrays["noise_"].ndim else float(arrays["noise_"])
-        model.theta_ = arrays["theta_"]
-        model._prepared(data, start * len(axes) if settings["one_kernel"] else start, noise)
-        model._condition(data, found, noise, FitInfo(**info), settings["value"])
+        kernels = start * len(axes) if settings["one_kernel"] else start
+        likelihood = model._prepared(data, kernels, noise)
+        model._condition(likelihood, arrays["theta_"], FitInfo(**info), settings["value"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DamagedFileError(f"{path}: its content does not fit together: {error!r}") from error
     return model

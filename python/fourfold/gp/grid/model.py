@@ -10,13 +10,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.gp._inputs import as_array, checked_count
 from fourfold.gp.grid import _file, _stored
-from fourfold.gp.grid._data import Data, as_array
+from fourfold.gp.grid._data import Data
 from fourfold.gp.grid._hyperparameters import Hyperparameters, checked_priors
 from fourfold.gp.grid._likelihood import Likelihood
 from fourfold.gp.grid._mean import mean_of
 from fourfold.gp.grid._posterior import Posterior
-from fourfold.gp.grid._predictions import Predictions, checked_count
+from fourfold.gp.grid._predictions import Predictions
 from fourfold.gp.grid._progress import progress_line
 from fourfold.gp.grid._results import FitInfo
 from fourfold.gp.grid._search import search
@@ -125,6 +126,8 @@ class GridGP(Predictions):
                 raise ValueError("noise: expected a positive number (or noise_bounds=None), got 0")
         self.mean = mean
         self._basis = mean_of(mean)
+        if not isinstance(normalize_y, (bool, np.bool_)):
+            raise ValueError(f"normalize_y: expected True or False, got {normalize_y!r}")
         self.normalize_y = bool(normalize_y)
         if self.normalize_y and (self.noise.ndim > 0 or self._basis.known != 0):
             raise ValueError(
@@ -149,7 +152,7 @@ class GridGP(Predictions):
         y : array_like or tensor of float, shape (\*batch, n_1, ..., n_d)
             Observations; outputs of a batch share hyperparameters and are independent else.
         mask : array_like or tensor of bool, shape of the grid or of y, optional
-            True where y was observed; y is not looked at elsewhere. Learning is exact up to 1000 observed points, and
+            True where y was observed; y is not looked at elsewhere. Learning is exact up to 3000 observed points, and
             with one mask up to 1 % or 2000 missing ones, whichever is less; beyond that log-determinants are
             estimated with the same random vectors throughout, and `info_` says how well.
         progress : bool
@@ -190,9 +193,7 @@ class GridGP(Predictions):
                 seed=self.seed,
                 report=report,
             )
-        found, noise = hyperparameters.unpack(theta)
-        self.theta_ = theta
-        self._condition(data, found, noise, info, None)
+        self._condition(likelihood, theta, info, None)
         return self
 
     @property
@@ -207,7 +208,7 @@ class GridGP(Predictions):
 
     def _evaluated(self) -> tuple[float, FitInfo]:
         """Stochastic likelihoods of large grids cost more than predictions, which do not need them."""
-        self._fitted("log_marginal_likelihood_")
+        self._fitted("log_marginal_likelihood_ and info_", AttributeError)
         if self._value is None:
             self._value = self._likelihood.value(self.theta_)
             ways, interval = self._likelihood.ways, self._likelihood.interval
@@ -227,13 +228,13 @@ class GridGP(Predictions):
         float, ndarray of shape (P,)
         """
         self._fitted("log_marginal_likelihood")
-        vector = np.asarray(theta, dtype=np.float64)
+        vector = as_array("theta", theta)
         if vector.shape != self.theta_.shape:
             raise ValueError(f"theta: expected shape {self.theta_.shape}, got {vector.shape}")
         return self._likelihood.marginal(vector)
 
     def _prepared(self, data: Data, kernels: Sequence[Kernel], noise: float | Array) -> Likelihood:
-        """The likelihood as a function of theta, kept for `log_marginal_likelihood`."""
+        """The likelihood as a function of theta."""
         none = [0] * len(data.axes)
         basis = self._basis.at(Product([a.points for a in data.axes]).points(), none)
         for group in data.groups:
@@ -243,9 +244,7 @@ class GridGP(Predictions):
                 )
         spans = [axis.span for axis in data.axes]
         hyperparameters = Hyperparameters(kernels, noise, self.noise_bounds, self.priors, spans)
-        self.theta_names = hyperparameters.names
-        self._likelihood = Likelihood(data, basis, hyperparameters, self.seed)
-        return self._likelihood
+        return Likelihood(data, basis, hyperparameters, self.seed)
 
     def _noise_for(self, data: Data) -> float | Array:
         if self.noise.ndim == 0:
@@ -263,18 +262,18 @@ class GridGP(Predictions):
         return np.where(seen, flat, 0.0)
 
     def _condition(
-        self,
-        data: Data,
-        kernels: list[Kernel],
-        noise: float | Array,
-        info: FitInfo,
-        value: float | None,
+        self, likelihood: Likelihood, theta: Array, info: FitInfo, value: float | None
     ) -> None:
+        """Keep hyperparameters and posterior, if there is one: a model keeps what it had if a fit fails."""
+        data = likelihood.data
+        kernels, noise = likelihood.hyperparameters.unpack(theta)
+        posterior = Posterior(data, self._basis, State(data.axes, kernels, noise), self.seed)
+        self._posterior, self._likelihood = posterior, likelihood
+        self.theta_, self.theta_names = theta, likelihood.hyperparameters.names
         self.kernels_ = kernels
         self.noise_ = noise if isinstance(noise, float) else noise.reshape(data.sizes)
         self._info, self._value = info, value
-        self._posterior = Posterior(data, self._basis, State(data.axes, kernels, noise), self.seed)
-        coefficients = self._posterior.coefficients
+        coefficients = posterior.coefficients
         self.mean_coefficients_ = coefficients.reshape(*data.batch_shape, coefficients.shape[-1])
 
     # --- files -----------------------------------------------------------------------------------------------------

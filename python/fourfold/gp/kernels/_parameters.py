@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bounds", "Parameter", "positive_parameter"]
+from fourfold.gp._inputs import as_array
+
+__all__ = ["Bounds", "Parameter", "check_start", "positive_parameter"]
 
 Bounds = tuple[float, float] | None
 
@@ -43,7 +47,8 @@ class Parameter:
 
     def to_value(self, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Inverse of `theta`."""
-        return (np.exp(theta) if self.log else theta).reshape(self.value.shape)
+        with np.errstate(over="ignore"):  # infinity is refused by name
+            return (np.exp(theta) if self.log else theta).reshape(self.value.shape)
 
     def with_value(self, value: npt.ArrayLike) -> Parameter:
         """Return this parameter with another value, checked as the first one was."""
@@ -72,7 +77,7 @@ def positive_parameter(
 
 def checked_values(name: str, value: npt.ArrayLike, *, vector: bool) -> npt.NDArray[np.float64]:
     """Return ``value`` as float64 of shape (Q,) or ()."""
-    array = np.array(value, dtype=np.float64)
+    array = as_array(name, value).copy()
     expected = 1 if vector else 0
     if array.ndim != expected or array.size == 0:
         kind = "a vector" if vector else "one number"
@@ -87,8 +92,27 @@ def checked_bounds(name: str, bounds: Bounds, *, positive: bool) -> Bounds:
     """Return ``bounds`` as floats."""
     if bounds is None:
         return None
-    low, high = float(bounds[0]), float(bounds[1])
+    given: Any = bounds
+    try:
+        low, high = map(float, given)
+    except (TypeError, ValueError):
+        low = high = np.nan
     if not low < high or (positive and low <= 0):
         kind = "0 < low < high" if positive else "low < high"
         raise ValueError(f"bounds of {name}: expected {kind} or None (fixed), got {bounds}")
     return low, high
+
+
+def check_start(
+    names: Sequence[str], theta: npt.NDArray[np.float64], bounds: npt.NDArray[np.float64]
+) -> None:
+    """Refuse a search that begins outside its bounds by more than rounding."""
+    low, high = bounds.T
+    slack = 1e-9 * np.maximum(1.0, np.abs(theta))
+    outside = (theta < low - slack) | (theta > high + slack)
+    if outside.any():
+        at = int(np.argmax(outside))
+        raise ValueError(
+            f"{names[at]}: the search starts outside the bounds of this hyperparameter; change one of them, or hold it "
+            "fixed (bounds None)"
+        )

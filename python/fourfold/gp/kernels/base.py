@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from fourfold.gp._inputs import as_array, checked_count, in_kind_of, kind_is_torch
 from fourfold.gp.kernels._parameters import Parameter
 
 __all__ = ["Kernel"]
+
+Array = npt.NDArray[np.float64]
 
 
 class Kernel(ABC):
@@ -71,7 +75,7 @@ class Kernel(ABC):
 
     def with_theta(self, theta: npt.ArrayLike) -> Self:
         """Return this kernel with other hyperparameters, (P,) as in `theta`."""
-        vector = np.asarray(theta, dtype=np.float64)
+        vector = as_array("theta", theta)
         if vector.shape != self.theta.shape:
             raise ValueError(f"theta: expected shape {self.theta.shape}, got {vector.shape}")
         values, at = [], 0
@@ -83,82 +87,95 @@ class Kernel(ABC):
                 values.append(p.value)
         return self._with_values(values)
 
-    def jet(self, lag: npt.ArrayLike, orders: Sequence[int] = (0,)) -> npt.NDArray[np.float64]:
+    @overload
+    def jet(self, lag: Tensor, orders: Sequence[int] = (0,)) -> Tensor: ...
+    @overload
+    def jet(self, lag: npt.ArrayLike, orders: Sequence[int] = (0,)) -> Array: ...
+
+    def jet(self, lag: Any, orders: Sequence[int] = (0,)) -> Any:
         r"""Derivatives ``d^r k/dz^r`` in closed form.
 
         Parameters
         ----------
-        lag : array_like of float, any shape
-            Signed lags ``z = x - y``.
+        lag : array_like or tensor of float, any shape
+            Signed lags ``z = x - y``. No gradient flows through, `pull_back` gives it.
         orders : sequence of int
             Distinct orders r from 0 to `highest_order`.
 
         Returns
         -------
-        ndarray of float64, shape (len(orders), \*lag.shape)
+        array or tensor of float64, shape (len(orders), \*lag.shape)
 
         Raises
         ------
         ValueError
             An order that this kernel does not have, or a lag that is not finite.
         """
-        return self._jet(_checked_lag(lag), self._checked_orders(orders))
+        values = self._jet(_finite("lag", lag), self._checked_orders(orders))
+        return in_kind_of(values, kind_is_torch(lag))
 
-    def pull_back(
-        self, lag: npt.ArrayLike, orders: Sequence[int], cotangent: npt.ArrayLike
-    ) -> npt.NDArray[np.float64]:
+    @overload
+    def pull_back(self, lag: Tensor, orders: Sequence[int], cotangent: Any) -> Tensor: ...
+    @overload
+    def pull_back(self, lag: npt.ArrayLike, orders: Sequence[int], cotangent: Any) -> Array: ...
+
+    def pull_back(self, lag: Any, orders: Sequence[int], cotangent: Any) -> Any:
         r"""Gradient of ``sum(cotangent * jet(lag, orders))`` with respect to `theta`.
 
         Parameters
         ----------
         lag, orders
             As in `jet`.
-        cotangent : array_like of float, shape (len(orders), \*lag.shape)
+        cotangent : array_like or tensor of float, shape (len(orders), \*lag.shape)
 
         Returns
         -------
-        ndarray of float64, shape (P,)
+        array or tensor (as lag is) of float64, shape (P,)
         """
-        z, checked = _checked_lag(lag), self._checked_orders(orders)
-        c = np.ascontiguousarray(cotangent, dtype=np.float64)
+        z, checked = _finite("lag", lag), self._checked_orders(orders)
+        c = np.asarray(as_array("cotangent", cotangent), order="C")
         if c.shape != (len(checked), *z.shape):
             raise ValueError(f"cotangent: expected shape {(len(checked), *z.shape)}, got {c.shape}")
         pieces = [np.empty(0)]
         for p, by_value in zip(self.parameters, self._pull_back(z, checked, c), strict=True):
             if p.free:
                 pieces.append(np.reshape(by_value * p.value if p.log else by_value, -1))
-        return np.concatenate(pieces)
+        return in_kind_of(np.concatenate(pieces), kind_is_torch(lag))
 
+    @overload
     def __call__(
-        self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike | None = None,
-        *,
-        derivative: tuple[int, int] = (0, 0),
-    ) -> npt.NDArray[np.float64]:
+        self, x: Tensor, y: Any = None, *, derivative: tuple[int, int] = (0, 0)
+    ) -> Tensor: ...
+    @overload
+    def __call__(
+        self, x: npt.ArrayLike, y: Any = None, *, derivative: tuple[int, int] = (0, 0)
+    ) -> Array: ...
+
+    def __call__(self, x: Any, y: Any = None, *, derivative: tuple[int, int] = (0, 0)) -> Any:
         """The matrix ``d^(i+j) k(x_a - y_b) / dx^i dy^j``.
 
         Parameters
         ----------
-        x : array_like of float, shape (n,)
-        y : array_like of float, shape (m,), optional
+        x : array_like or tensor of float, shape (n,)
+        y : array_like or tensor of float, shape (m,), optional
             ``x`` if left out.
         derivative : (int, int)
             The orders i and j; i + j is at most `highest_order`.
 
         Returns
         -------
-        ndarray of float64, shape (n, m)
+        array or tensor (as x is) of float64, shape (n, m)
         """
-        i, j = derivative
-        if i < 0 or j < 0:
-            raise ValueError(f"derivative: expected orders of at least 0, got {derivative}")
-        a = np.asarray(x, dtype=np.float64)
-        b = a if y is None else np.asarray(y, dtype=np.float64)
+        orders: Any = derivative
+        if not isinstance(orders, Sequence) or len(orders) != 2:
+            raise ValueError(f"derivative: expected two orders, got {derivative!r}")
+        i, j = (checked_count("derivative", order) for order in orders)
+        a = _finite("x", x)
+        b = a if y is None else _finite("y", y)
         if a.ndim != 1 or b.ndim != 1:
             raise ValueError(f"x, y: expected vectors, got shapes {a.shape} and {b.shape}")
-        values: npt.NDArray[np.float64] = self.jet(a[:, None] - b, [i + j])[0]
-        return -values if j % 2 else values
+        values = self.jet(a[:, None] - b, [i + j])[0]
+        return in_kind_of(-values if j % 2 else values, kind_is_torch(x))
 
     @property
     def variance_at_zero(self) -> float:
@@ -182,8 +199,11 @@ class Kernel(ABC):
         return Product(self, other)
 
     def _checked_orders(self, orders: Sequence[int]) -> list[int]:
-        checked = [int(r) for r in orders]
-        if not checked or len(set(checked)) != len(checked) or min(checked) < 0:
+        given: Any = orders
+        if not isinstance(given, (Sequence, np.ndarray)):
+            raise ValueError(f"orders: expected a list of orders, got {orders!r}")
+        checked = [checked_count("orders", r) for r in given]
+        if not checked or len(set(checked)) != len(checked):
             raise ValueError(f"orders: expected distinct orders of at least 0, got {orders}")
         if max(checked) > self.highest_order:
             raise ValueError(
@@ -193,8 +213,8 @@ class Kernel(ABC):
         return checked
 
 
-def _checked_lag(lag: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    z: npt.NDArray[np.float64] = np.array(lag, dtype=np.float64, order="C", copy=None)
-    if not np.isfinite(z).all():
-        raise ValueError("lag: expected finite numbers, got NaN or infinity")
-    return z
+def _finite(name: str, value: Any) -> Array:
+    array: Array = np.asarray(as_array(name, value), order="C")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    return array

@@ -147,7 +147,7 @@ class System:
             # Above the diagonal the lag is negative: odd derivatives change sign.
             upper = sums[n - 2 :: -1] if n > 1 else sums[:0]
             by_lag[self._inner_orders.index(r + s), 1:] += -upper if (r + s) % 2 else upper
-        gradient = kernel.pull_back(self._lag, self._inner_orders, by_lag)
+        gradient: Array = kernel.pull_back(self._lag, self._inner_orders, by_lag)
         for i, functional in enumerate(self.ends):
             for weight, x, r in functional:
                 for j, other in enumerate(self.ends):

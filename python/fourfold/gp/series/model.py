@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from fourfold.gp._info import PredictInfo
+from fourfold.gp._inputs import as_array, checked_count, checked_number, in_kind_of, kind_is_torch
 from fourfold.gp._maximise import maximise
 from fourfold.gp._variance import checked_variance
-from fourfold.gp.kernels import Kernel, Matern, Sum
-from fourfold.gp.kernels._parameters import Bounds, checked_bounds
+from fourfold.gp.kernels import Kernel, Matern
+from fourfold.gp.kernels._parameters import Bounds, check_start, checked_bounds
 from fourfold.gp.series._filter import Pass, run_filter
+from fourfold.gp.series._inputs import (
+    Series,
+    checked_noise,
+    checked_series,
+    checked_times,
+    components,
+)
 
 __all__ = ["StateSpaceGP"]
 
 Array = npt.NDArray[np.float64]
-
-_LARGEST_STATE = 12
 
 
 class StateSpaceGP:
@@ -69,17 +75,12 @@ class StateSpaceGP:
         mean: float = 0.0,
         max_iterations: int = 200,
     ) -> None:
+        components(kernel)
         self.kernel = kernel
-        self.noise: Array = np.array(noise, dtype=np.float64)
+        self.noise = checked_noise(noise)
         self.noise_bounds = checked_bounds("noise", noise_bounds, positive=True)
-        self.mean = float(mean)
-        self.max_iterations = int(max_iterations)
-        _components(kernel)
-        if self.noise.ndim > 1 or not (np.isfinite(self.noise) & (self.noise >= 0)).all():
-            raise ValueError(
-                "noise: expected a number or a vector of finite numbers of at least 0, got "
-                f"shape {self.noise.shape}, smallest entry {self.noise.min(initial=np.inf):.3g}"
-            )
+        self.mean = checked_number("mean", mean)
+        self.max_iterations = checked_count("max_iterations", max_iterations)
         if self._learns_noise and float(self.noise) <= 0:
             raise ValueError("noise: expected a positive number (or noise_bounds=None), got 0")
 
@@ -87,22 +88,16 @@ class StateSpaceGP:
     def _learns_noise(self) -> bool:
         return self.noise.ndim == 0 and self.noise_bounds is not None
 
-    def fit(
-        self,
-        t: npt.ArrayLike,
-        y: npt.ArrayLike,
-        *,
-        observed: npt.ArrayLike | None = None,
-    ) -> StateSpaceGP:
+    def fit(self, t: Any, y: Any, *, observed: Any = None) -> Self:
         """Find the hyperparameters of largest marginal likelihood and keep the data for `predict`.
 
         Parameters
         ----------
-        t : array_like of float, shape (T,)
+        t : array_like or tensor of float, shape (T,)
             Times in any order; they may repeat.
-        y : array_like of float, shape (T,) or (B, T)
+        y : array_like or tensor of float, shape (T,) or (B, T)
             Observations; B independent series share times and hyperparameters.
-        observed : array_like of bool, shape of ``y``, optional
+        observed : array_like or tensor of bool, shape of ``y``, optional
             False where ``y`` is missing (whatever it holds there).
 
         Returns
@@ -112,56 +107,52 @@ class StateSpaceGP:
 
         Raises
         ------
-        ValueError
-            Shapes that do not fit, or NaN in what is observed.
+        ValueError, TypeError
+            Shapes that do not fit, NaN in what is observed, or hyperparameters to learn and nothing observed
+            (``max_iterations=0`` takes them as they are, and gives the prior).
         ConvergenceError
             L-BFGS-B stopped before it converged; a line search that fails counts as convergence only where no more than
             rounding is to be gained.
         NotPositiveDefiniteError
             Two observations at one time without noise.
         """
-        self._time, self._value, self._observed, self._noise_of = self._checked(t, y, observed)
+        data = checked_series(t, y, observed, self.mean, self.noise)
         theta = self._theta(self.kernel, float(self.noise) if self._learns_noise else None)
-        if self.max_iterations > 0 and theta.size > 0:
+        learns = self.max_iterations > 0 and theta.size > 0
+        if learns and not data.observed.any():
+            raise ValueError(
+                f"y: nothing to learn from, none of {data.value.size} entries is observed; with max_iterations=0 the "
+                "prior is predicted"
+            )
+        if learns:
             bounds = self.kernel.theta_bounds
             if self.noise_bounds is not None and self._learns_noise:
                 bounds = np.concatenate([bounds, np.log([self.noise_bounds])])
+            names = [*self.kernel.theta_names, *(["noise"] if self._learns_noise else [])]
+            check_start(names, theta, bounds)
             found = maximise(
-                self._likelihood,
+                lambda at: self._likelihood(data, at),
                 theta,
                 bounds,
-                count=int(self._observed.sum()),
+                count=int(data.observed.sum()),
                 max_iterations=self.max_iterations,
             )
             theta = found.theta
-        self._set(theta)
+        value = self._likelihood(data, theta)[0]
+        # From here on nothing fails: a model keeps what it had if a fit does.
+        size = self.kernel.theta.size
+        self._data = data
+        self.kernel_ = self.kernel.with_theta(theta[:size])
+        self.noise_ = float(np.exp(theta[size])) if self._learns_noise else self.noise
+        self.log_marginal_likelihood_ = value
         return self
 
-    @overload
-    def predict(
-        self,
-        t: npt.ArrayLike,
-        *,
-        return_std: Literal[False] = False,
-        return_info: Literal[False] = False,
-    ) -> Array: ...
-    @overload
-    def predict(
-        self, t: npt.ArrayLike, *, return_std: Literal[True], return_info: Literal[False] = False
-    ) -> tuple[Array, Array]: ...
-    @overload
-    def predict(
-        self, t: npt.ArrayLike, *, return_std: bool = False, return_info: Literal[True]
-    ) -> tuple[Any, ...]: ...
-
-    def predict(
-        self, t: npt.ArrayLike, *, return_std: bool = False, return_info: bool = False
-    ) -> Array | tuple[Any, ...]:
+    def predict(self, t: Any, *, return_std: bool = False, return_info: bool = False) -> Any:
         """Mean and standard deviation of ``mean + f`` given the observations.
 
         Parameters
         ----------
-        t : array_like of float, shape (m,)
+        t : array_like or tensor of float, shape (m,)
             Times in any order, inside or outside the observed span.
         return_std : bool
             Whether to return standard deviations (of f, without the noise), too.
@@ -170,40 +161,39 @@ class StateSpaceGP:
 
         Returns
         -------
-        ndarray of float64, shape (m,) or (B, m), or a tuple of what was asked for
+        array or tensor of float64, shape (m,) or (B, m), as t is (a list: as y was), or a tuple of what was asked for
 
         Raises
         ------
         NotPositiveDefiniteError
             A variance is further below zero than rounding takes it.
         """
-        if not hasattr(self, "kernel_"):
-            raise ValueError("predict: call fit first")
-        new = np.asarray(t, dtype=np.float64)
-        if new.ndim != 1 or not np.isfinite(new).all():
-            raise ValueError(f"t: expected a vector of finite numbers, got shape {new.shape}")
-        times = np.concatenate([self._time, new])
+        data = self._fitted("predict")
+        new = checked_times("t", t)
+        times = np.concatenate([data.time, new])
         order = np.argsort(times, kind="stable")
-        count, series = new.size, self._value.shape[0]
-        empty = np.zeros((series, count))
-        value = np.concatenate([self._value, empty], axis=1)[:, order]
+        empty = np.zeros((data.value.shape[0], new.size))
+        value = np.concatenate([data.value, empty], axis=1)[:, order]
         noise = np.concatenate([self._noise_rows(), empty], axis=1)[:, order]
-        observed = np.concatenate([self._observed, empty.astype(bool)], axis=1)[:, order]
+        observed = np.concatenate([data.observed, empty.astype(bool)], axis=1)[:, order]
         result = self._run(self.kernel_, times[order], value, noise, observed, backward=True)
         assert result.mean is not None
         assert result.variance is not None
         back = np.empty_like(order)
         back[order] = np.arange(order.size)
-        mean = self.mean + result.mean[:, back[self._time.size :]]
+        mean = self.mean + result.mean[:, back[data.time.size :]]
         variance, zeroed = checked_variance(
-            result.variance[:, back[self._time.size :]], self.kernel_.variance_at_zero
+            result.variance[:, back[data.time.size :]], self.kernel_.variance_at_zero
         )
-        if self._single:
+        if data.single:
             mean, variance = mean[0], variance[0]
-        results = (mean, np.sqrt(variance)) if return_std else (mean,)
+        tensor = kind_is_torch(t, data.torch)
+        results: list[Any] = [in_kind_of(mean, tensor)]
+        if return_std:
+            results.append(in_kind_of(np.sqrt(variance), tensor))
         if return_info:
-            return (*results, PredictInfo(("kalman smoother",), zeroed))
-        return results if return_std else mean
+            results.append(PredictInfo(("kalman smoother",), zeroed))
+        return results[0] if len(results) == 1 else tuple(results)
 
     def log_marginal_likelihood(self, theta: npt.ArrayLike) -> tuple[float, Array]:
         """``log p(y | t)`` and its gradient at other hyperparameters, for the data given to `fit`.
@@ -217,36 +207,41 @@ class StateSpaceGP:
         -------
         float, ndarray of shape (P,)
         """
-        return self._likelihood(np.asarray(theta, dtype=np.float64))
+        data = self._fitted("log_marginal_likelihood")
+        vector = as_array("theta", theta)
+        size = self.kernel.theta.size + self._learns_noise
+        if vector.shape != (size,):
+            raise ValueError(f"theta: expected shape {(size,)}, got {vector.shape}")
+        return self._likelihood(data, vector)
+
+    def _fitted(self, method: str) -> Series:
+        if not hasattr(self, "kernel_"):
+            raise ValueError(f"{method}: call fit first")
+        return self._data
 
     def _theta(self, kernel: Kernel, noise: float | None) -> Array:
         return np.append(kernel.theta, [] if noise is None else np.log(noise))
 
-    def _set(self, theta: Array) -> None:
-        kernel_size = self.kernel.theta.size
-        self.kernel_ = self.kernel.with_theta(theta[:kernel_size])
-        self.noise_ = np.exp(theta[kernel_size]) if self._learns_noise else self.noise
-        self.log_marginal_likelihood_ = self._likelihood(theta)[0]
-
     def _noise_rows(self) -> Array:
-        noise = np.full(self._time.size, self.noise_) if self._noise_of is None else self._noise_of
-        return np.ascontiguousarray(np.broadcast_to(noise, self._value.shape))
+        data = self._data
+        noise = np.full(data.time.size, self.noise_) if data.noise is None else data.noise
+        return np.ascontiguousarray(np.broadcast_to(noise, data.value.shape))
 
-    def _likelihood(self, theta: Array) -> tuple[float, Array]:
+    def _likelihood(self, data: Series, theta: Array) -> tuple[float, Array]:
         kernel_size = self.kernel.theta.size
         kernel = self.kernel.with_theta(theta[:kernel_size])
         if self._learns_noise:
-            noise = np.full_like(self._value, np.exp(theta[kernel_size]))
+            noise = np.full_like(data.value, np.exp(theta[kernel_size]))
         else:
-            row = self.noise if self._noise_of is None else self._noise_of
-            noise = np.ascontiguousarray(np.broadcast_to(row, self._value.shape))
-        result = self._run(kernel, self._time, self._value, noise, self._observed, backward=True)
+            row = self.noise if data.noise is None else data.noise
+            noise = np.ascontiguousarray(np.broadcast_to(row, data.value.shape))
+        result = self._run(kernel, data.time, data.value, noise, data.observed, backward=True)
         assert result.by_rate is not None
         assert result.by_variance is not None
         assert result.by_noise is not None
         by_rate, by_variance = result.by_rate.sum(0), result.by_variance.sum(0)
         gradient = []
-        for part, rate, variance in zip(_components(kernel), by_rate, by_variance, strict=True):
+        for part, rate, variance in zip(components(kernel), by_rate, by_variance, strict=True):
             lengthscale_parameter, variance_parameter = part.parameters
             if lengthscale_parameter.free:
                 gradient.append(-rate * _rate(part))
@@ -266,7 +261,7 @@ class StateSpaceGP:
         *,
         backward: bool,
     ) -> Pass:
-        parts = _components(kernel)
+        parts = components(kernel)
         return run_filter(
             [round(part.nu + 0.5) for part in parts],
             np.array([_rate(part) for part in parts]),
@@ -277,58 +272,6 @@ class StateSpaceGP:
             np.ascontiguousarray(observed),
             backward=backward,
         )
-
-    def _checked(
-        self, t: npt.ArrayLike, y: npt.ArrayLike, observed: npt.ArrayLike | None
-    ) -> tuple[Array, Array, npt.NDArray[np.bool_], Array | None]:
-        time = np.asarray(t, dtype=np.float64)
-        if time.ndim != 1 or not np.isfinite(time).all():
-            raise ValueError(f"t: expected a vector of finite numbers, got shape {time.shape}")
-        value = np.asarray(y, dtype=np.float64)
-        if value.ndim not in (1, 2) or value.shape[-1] != time.size:
-            raise ValueError(
-                f"y: expected shape ({time.size},) or (B, {time.size}), got {value.shape}"
-            )
-        self._single = value.ndim == 1
-        value = np.atleast_2d(value)
-        seen = (
-            np.ones(value.shape, bool) if observed is None else np.atleast_2d(np.asarray(observed))
-        )
-        if seen.dtype != np.bool_ or seen.shape != value.shape:
-            raise ValueError(
-                f"observed: expected bool of the shape of y, got {seen.dtype} of shape {seen.shape}"
-            )
-        bad = ~np.isfinite(value) & seen
-        if bad.any():
-            raise ValueError(
-                f"y: {int(bad.sum())} observed entries are NaN or infinite; say observed= where they are missing"
-            )
-        order = np.argsort(time, kind="stable")
-        noise = None
-        if self.noise.ndim == 1:
-            if self.noise.size != time.size:
-                raise ValueError(
-                    f"noise: expected a number or shape ({time.size},), got {self.noise.shape}"
-                )
-            noise = self.noise[order]
-        centred = np.where(seen, value - self.mean, 0.0)[:, order]
-        return time[order], centred, np.ascontiguousarray(seen[:, order]), noise
-
-
-def _components(kernel: Kernel) -> list[Matern]:
-    """The Matern kernels that ``kernel`` is the sum of, in the order of its parameters."""
-    if isinstance(kernel, Matern):
-        return [kernel]
-    if not isinstance(kernel, Sum):
-        raise ValueError(f"kernel: expected a Matern kernel or a sum of them, got {kernel!r}")
-    parts = [*_components(kernel.first), *_components(kernel.second)]
-    size = sum(round(part.nu + 0.5) for part in parts)
-    if size > _LARGEST_STATE:
-        raise ValueError(
-            f"kernel: its state has {size} components (1, 2, 3 for each Matern-1/2, 3/2, 5/2), at most "
-            f"{_LARGEST_STATE} are supported"
-        )
-    return parts
 
 
 def _rate(part: Matern) -> float:

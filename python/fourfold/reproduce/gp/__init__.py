@@ -1,6 +1,6 @@
 """The experiments of `fourfold.gp`."""
 
-from fourfold.reproduce.gp import box, line, photograph
+from fourfold.reproduce.gp import box, line, photograph, tensors
 from fourfold.reproduce.record import Family
 
 _TEXT = """
@@ -17,5 +17,6 @@ FAMILY = Family(
         ("Differential equations on a line", line.run),
         ("Differential equations on a square", box.run),
         ("A photograph with holes", photograph.run),
+        ("Tensors with continuous indices", tensors.run),
     ),
 )

@@ -1,0 +1,118 @@
+"""Learnt tables of ordered values, made smoother: what was counted a few times speaks for its neighbours, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+
+from fourfold.pc.circuit import Circuit
+
+__all__ = ["smooth"]
+
+Float = npt.NDArray[np.float64]
+
+
+def smooth(
+    circuit: Circuit,
+    rows: int,
+    *,
+    width: float | None = None,
+    strength: float = 100.0,
+    variables: Sequence[int] | None = None,
+) -> Circuit:
+    """A circuit whose leaves give neighbouring values similar probabilities, as far as counts are few.
+
+    With many states, a value of a leaf has been seen a few times by each state, and a table of such
+    frequencies fits chance. For a state z that n of the rows that the circuit learnt from are expected in,
+    and with the most probable value left out on both sides (it may stand for itself, as the black of a
+    background does), a row of a leaf's table becomes::
+
+        q(x | z) = (n p(x | z) + strength * (G p)(x | z)) / (n + strength),
+
+    where G takes the mean under a Gaussian of the standard deviation ``width`` over the values, reflected at
+    both ends (and then scales to the sum of p), and n counts those rows that are not at the most probable
+    value. Learning on after this undoes it.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    rows : int
+        How many rows of data it learnt from.
+    width : float, optional
+        In steps from one value to the next. If not given, a sixteenth of the number of values.
+    strength : float
+        How many rows the neighbours count for. 0 changes nothing.
+    variables : sequence of int, optional
+        Those whose values are ordered; all if not given.
+
+    Returns
+    -------
+    Circuit
+        The probability of each row's most probable value, all tables of edges and the root are those of
+        ``circuit``.
+
+    Raises
+    ------
+    ValueError
+        If ``rows`` is less than 1, ``width`` is not positive, ``strength`` is negative, or a variable
+        does not exist.
+    """
+    if rows < 1:
+        raise ValueError(f"rows: expected at least 1, got {rows}")
+    if width is not None and not 0 < width < np.inf:
+        raise ValueError(f"width: expected a positive number, got {width}")
+    if not 0 <= strength < np.inf:
+        raise ValueError(f"strength: expected a number of at least 0, got {strength}")
+    structure = circuit.structure
+    chosen = set(range(structure.num_variables) if variables is None else variables)
+    wrong = sorted(v for v in chosen if not 0 <= v < structure.num_variables)
+    if wrong:
+        raise ValueError(
+            f"variables: expected indices 0 to {structure.num_variables - 1}, got {wrong[0]}"
+        )
+    weights = circuit.state_marginals()
+    leaves = [
+        _smoothed(
+            np.asarray(leaf, dtype=np.float64),
+            rows * weights[node],
+            leaf.shape[1] / 16 if width is None else width,
+            strength,
+        )
+        if variable in chosen
+        else leaf
+        for variable, (leaf, node) in enumerate(
+            zip(circuit.leaves, structure.leaf_node, strict=True)
+        )
+    ]
+    return Circuit(
+        structure,
+        circuit.root,
+        circuit.edges,
+        leaves,
+        event_shape=circuit.event_shape,
+        metadata=circuit.metadata,
+    )
+
+
+def _smoothed(leaf: Float, reached: Float, width: float, strength: float) -> Float:
+    states = np.arange(len(leaf))
+    mode = leaf.argmax(axis=1)
+    present = np.ones_like(leaf)
+    present[states, mode] = 0
+    rest = leaf * present
+    share = rest.sum(axis=1, keepdims=True)
+    blurred = gaussian_filter1d(rest, width, axis=1, mode="reflect")
+    # Next to the value left out, the mean over those that are there.
+    weight = gaussian_filter1d(present, width, axis=1, mode="reflect")
+    weight[states, mode] = 1
+    blurred /= weight
+    blurred[states, mode] = 0
+    total = blurred.sum(axis=1, keepdims=True)
+    blurred *= np.divide(share, total, out=np.zeros_like(total), where=total > 0)
+    seen = reached[:, None] * share
+    mixed = (seen * rest + strength * blurred) / (seen + strength) if strength > 0 else rest
+    mixed[states, mode] = leaf[states, mode]
+    return mixed
