@@ -308,6 +308,46 @@ def test_bad_problems_are_refused(change: dict[str, Any], message: str) -> None:
         pde.Problem(**(good | change))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"box": "ab"}, "box"),
+        ({"box": [(0, 1), 2]}, "box"),
+        ({"operator": [2]}, "operator"),
+        ({"source": None}, "source"),
+        ({"source": lambda x: 1j * x}, "source"),
+        ({"conditions": pde.Dirichlet(0, 0)}, "conditions"),
+        ({"conditions": [(0, 0)]}, "conditions"),
+        ({"points": 30.5}, "points"),
+        ({"nonlinear": np.sin}, "nonlinear"),
+    ],
+)
+def test_arguments_of_other_types_are_refused(change: dict[str, Any], message: str) -> None:
+    good: dict[str, Any] = {
+        "box": (0, 1),
+        "operator": {2: 1.0},
+        "source": 0.0,
+        "conditions": [pde.Dirichlet(0, 0)],
+    }
+    with pytest.raises(TypeError, match=message):
+        pde.Problem(**(good | change))
+    with pytest.raises(TypeError, match="problem"):
+        pde.solve("problem")  # type: ignore[arg-type]
+
+
+def test_what_no_condition_determines_is_uncertain() -> None:
+    """``u'' = 1`` with a value at one end only: any slope will do."""
+    problem = pde.Problem((0, 1), {2: 1.0}, 1.0, [pde.Dirichlet(0, 0)], points=30)
+    both = pde.Problem(
+        (0, 1), {2: 1.0}, 1.0, [pde.Dirichlet(0, 0), pde.Dirichlet(1, 0.5)], points=30
+    )
+    kernel = SquaredExponential(1.0)
+    open_end, determined = (
+        pde.solve(p, kernel, learn=False).std([0.9])[0] for p in (problem, both)
+    )
+    assert open_end > 0.05 > 1e-4 > determined
+
+
 def test_bad_arguments_are_refused() -> None:
     problem = variable_problem()
     with pytest.raises(ValueError, match="jitter"):

@@ -58,9 +58,10 @@ def Neumann(x: float, value: float | Function, axis: int = 0) -> Condition:
 def evaluated(name: str, function: float | Function, *coordinates: Array) -> Array:
     """A constant or a function at coordinates of one shape, checked."""
     shape = coordinates[0].shape
-    values = np.asarray(
-        function(*coordinates) if callable(function) else function, dtype=np.float64
-    )
+    found = np.asarray(function(*coordinates) if callable(function) else function)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got {found.dtype}")
+    values = found.astype(np.float64)
     if values.shape not in ((), shape):
         raise ValueError(f"{name}: expected shape {shape} or (), got {values.shape}")
     if not np.isfinite(values).all():

@@ -94,6 +94,13 @@ class Problem:
         self.source = source
         self.nonlinear = self._checked_nonlinear(nonlinear)
         self.exact = exact
+        given: Any = conditions
+        if not isinstance(given, Sequence) or not all(
+            isinstance(c, Condition | Periodic) for c in given
+        ):
+            raise TypeError(
+                f"conditions: expected a list of Dirichlet, Neumann and Periodic, got {conditions!r}"
+            )
         self.conditions = tuple(conditions)
         self._check_conditions()
         self.coefficients(*self.mesh)
@@ -140,6 +147,10 @@ class Problem:
         return evaluated("conditions", condition.value, *mesh)
 
     def _checked_operator(self, operator: Mapping[Any, Any]) -> dict[Order, float | Function]:
+        if not isinstance(operator, Mapping):
+            raise TypeError(
+                f"operator: expected orders and coefficients {{r: c_r}}, got {operator!r}"
+            )
         terms: dict[Order, float | Function] = {}
         for key, coefficient in operator.items():
             order = key if isinstance(key, tuple) else (key,)
@@ -154,7 +165,11 @@ class Problem:
     def _checked_points(self, points: int | Sequence[int] | None) -> tuple[int, ...]:
         if points is None:
             points = (400, 100, 30)[self.dimension - 1]
-        shape = (points,) * self.dimension if isinstance(points, int) else tuple(points)
+        if not isinstance(points, Sequence | np.ndarray):
+            points = [points] * self.dimension
+        shape = tuple(points)
+        if not all(isinstance(n, int | np.integer) for n in shape):
+            raise TypeError(f"points: expected integers, got {points!r}")
         if len(shape) != self.dimension or min(shape) < 2:
             raise ValueError(
                 f"points: expected at least 2 along each of {self.dimension} axes, got {points}"
@@ -170,6 +185,10 @@ class Problem:
         if isinstance(nonlinear, tuple):
             function, slope = nonlinear
             nonlinear = Nonlinear([(0,) * self.dimension], function, [slope])
+        if nonlinear is not None and not isinstance(nonlinear, Nonlinear):
+            raise TypeError(
+                f"nonlinear: expected a Nonlinear, or a pair of N(u) and its derivative, got {nonlinear!r}"
+            )
         if nonlinear is not None:
             for order in nonlinear.orders:
                 if len(order) != self.dimension or not set(order) <= set(range(_HIGHEST_ORDER + 1)):
@@ -231,8 +250,11 @@ class Problem:
 def _checked_box(
     box: tuple[float, float] | Sequence[tuple[float, float]],
 ) -> tuple[tuple[float, float], ...]:
-    name = "interval" if np.ndim(box) == 1 else "box"
-    ends = np.atleast_2d(np.asarray(box, dtype=np.float64))
+    try:
+        given = np.asarray(box, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"box: expected (low, high), or up to three of them, got {box!r}") from None
+    name, ends = ("interval" if given.ndim == 1 else "box"), np.atleast_2d(given)
     if ends.shape not in [(d, 2) for d in range(1, _LARGEST_DIMENSION + 1)]:
         raise ValueError(f"{name}: expected (low, high), or up to three of them, got {box}")
     if not np.isfinite(ends).all() or not (ends[:, 0] < ends[:, 1]).all():

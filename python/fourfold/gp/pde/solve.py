@@ -96,6 +96,8 @@ def solve(
     ConvergenceError
         The Gauss-Newton steps, or the refinement of the least-squares solution, did not converge.
     """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem: expected a pde.Problem, got {problem!r}")
     if method != "conditioning":
         own = (max_iterations, jitter, newton_steps, tolerance, most_features)
         if own != (15, None, 20, 1e-6, 6000):
