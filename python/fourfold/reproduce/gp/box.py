@@ -41,6 +41,7 @@ class Case:
     points: tuple[int, int, int]
     angular: tuple[tuple[float, ...], tuple[float, ...]]
     efforts: tuple[str, ...] = ("default", "full")
+    names: str = "xy"
 
 
 _CASES = (
@@ -50,7 +51,6 @@ _CASES = (
         1e-5,
         (64, 80, 200),
         ((14, 26), (14, 26)),
-        ("quick", "default", "full"),
     ),
     Case(
         "Advection, sin(x - 200t)",
@@ -58,6 +58,8 @@ _CASES = (
         1e-3,
         (100, 100, 200),
         ((1,), (200,)),
+        ("quick", "default", "full"),
+        "xt",
     ),
     Case(
         "Poisson, sin 100x sin 100y",
@@ -118,7 +120,7 @@ def run(context: Context) -> Section:
             frequencies.append(
                 (
                     case.name,
-                    "xy"[axis] if "Advection" not in case.name else "xt"[axis],
+                    case.names[axis],
                     ", ".join(f"{w:g}" for w in true),
                     ", ".join(f"{w:.2f}" for w in found[: len(true)]),
                 )
@@ -185,7 +187,7 @@ def _figures(case: Case, solution: pde.BoxSolution) -> list[Figure]:
             interpolation="bilinear",
             **options,
         )
-        panel.set(title=title, xlabel="x", ylabel="y")
+        panel.set(title=title, xlabel=case.names[0], ylabel=case.names[1])
         figure.colorbar(image, ax=panel, shrink=0.9)
     first = picture(figure, f"{case.name}: solution, error, and the process' own uncertainty.")
     spectrum, (panel,) = axes(height=2.8)
@@ -198,9 +200,9 @@ def _figures(case: Case, solution: pde.BoxSolution) -> list[Figure]:
             "os"[axis],
             color=COLOURS[2 * axis],
             ms=5,
-            label=f"components along {'xy'[axis]}",
+            label=f"components along {case.names[axis]}",
         )
-    for index, true in enumerate(case.angular[0]):
+    for index, true in enumerate(sorted({*case.angular[0], *case.angular[1]})):
         panel.axvline(
             true,
             color=COLOURS[1],
