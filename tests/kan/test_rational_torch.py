@@ -255,6 +255,19 @@ def test_inference_mode_and_frozen_parts() -> None:
     torch.testing.assert_close(da, torch.autograd.grad(kan.rational(x, a, b).sum(), a)[0])
 
 
+def test_nothing_is_saved_but_the_inputs() -> None:
+    x, a, b = inputs()
+    kept: list[Tensor] = []
+
+    def pack(saved: Tensor) -> Tensor:
+        kept.append(saved)
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+        kan.rational(x, a, b).sum()
+    assert {z.data_ptr() for z in kept} == {z.data_ptr() for z in (x, a, b)}
+
+
 def test_saved_tensors_may_not_be_changed() -> None:
     x, a, b = inputs()
     out = kan.rational(x * 1, a, b)

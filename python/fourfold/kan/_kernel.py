@@ -104,22 +104,12 @@ def _dense(x: Tensor) -> Tensor:
     return torch.empty_like(x).copy_(x)
 
 
-def _plan(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> _Plan:
-    key: tuple[Any, ...] = (
-        x.shape,
-        x.dtype,
-        numerator.shape,
-        numerator.dtype,
-        denominator.shape,
-        denominator.dtype,
-        variant,
-        dim,
-    )
-    if not x.is_contiguous():
-        key += x.stride()
+def _plan(x: Tensor, a: Tensor, b: Tensor, variant: str, dim: int, strides: Any) -> _Plan:
+    """For x as it is laid out; `strides` None stands for contiguous ones, which takes less time to find."""
+    key = (x.shape, x.dtype, a.shape, a.dtype, b.shape, b.dtype, variant, dim, strides)
     plan = _plans.get(key)
-    if plan is None or not (x.is_cpu and numerator.is_cpu and denominator.is_cpu):
-        plan = _Plan(x, numerator, denominator, variant, dim)
+    if plan is None:
+        plan = _Plan(x, a, b, variant, dim)
         if len(_plans) >= _MOST_PLANS:
             _plans.clear()
         _plans[key] = plan
@@ -133,9 +123,11 @@ def _converted(table: Tensor, compute: torch.dtype) -> Tensor:
 
 def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> Tensor:
     """F(x), with the strides of ``torch.empty_like(x)``."""
+    strides = None
     if x.is_neg() or not x.is_contiguous():
         x = _dense(x)
-    plan = _plan(x, numerator, denominator, variant, dim)
+        strides = x.stride()
+    plan = _plan(x, numerator, denominator, variant, dim, strides)
     out = _empty_like(x)
     if plan.empty:
         return out
@@ -157,9 +149,11 @@ def backward(
     gradient: Tensor, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x and of the coefficients, for the gradient of F."""
+    strides = None
     if x.is_neg() or not x.is_contiguous():
         x = _dense(x)
-    plan = _plan(x, numerator, denominator, variant, dim)
+        strides = x.stride()
+    plan = _plan(x, numerator, denominator, variant, dim, strides)
     if gradient.shape != x.shape or gradient.dtype != x.dtype or gradient.device != x.device:
         raise ValueError(
             f"gradient: expected {x.dtype} of shape {tuple(x.shape)} on {x.device} like x, "
