@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -78,6 +78,8 @@ class AF(Basis):
     mix the features.
     """
 
+    fuses: ClassVar[bool] = True
+
     def __init__(
         self,
         in_features: int,
@@ -144,11 +146,14 @@ class AF(Basis):
             flat = values.reshape(-1, *values.shape[-2:])
             weights: Tensor = self.score(flat).softmax(dim=-2).reshape(values.shape)
             return (values * weights).sum(dim=-2)
-        scores: Tensor = self.score(values.transpose(-1, -2)).squeeze(-1)
+        weight, bias = (p.to(values.dtype) for p in (self.score.weight, self.score.bias))
         if self.reduction == "multistep":
-            return scores
-        weights = (scores / self.temperature.clamp(min=1)).softmax(dim=-1)
-        return weights * values.sum(dim=-2)
+            return (weight @ values).squeeze(-2) + bias
+        # One product makes the scores and the sums, and no copy is turned.
+        scores, total = (torch.cat([weight, torch.ones_like(weight)]) @ values).unbind(-2)
+        temperature = self.temperature.to(values.dtype).clamp(min=1)
+        weights = ((scores + bias) / temperature).softmax(dim=-1)
+        return weights * total
 
     def extra_repr(self) -> str:
         """What `print` shows."""
