@@ -62,7 +62,7 @@ def peers(results: Results, rng: np.random.Generator, quick: bool) -> None:
     compiled = torch.compile(_horner, dynamic=False)
     for threads in (1, 2):
         for shape in shapes:
-            rows.append(_peers_row(shape, threads, rng, compiled, turns=2 if quick else 3))
+            rows.append(_peers_row(shape, threads, rng, compiled, turns=4 if quick else 5))
             torch._dynamo.reset()
     results.add(
         ResultTable(

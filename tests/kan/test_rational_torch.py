@@ -299,6 +299,9 @@ def test_refusals(implementation: Implementation) -> None:
     refused(TypeError, "float64 coefficients need float64 x, got x of float32", x, a.double(), b)
     refused(TypeError, "x: expected a torch.Tensor, got list", [1.0], a, b)
     refused(TypeError, "denominator: expected a torch.Tensor, got ndarray", x, a, b.numpy())
+    refused(TypeError, r"x: expected a dense tensor, .* torch.sparse_coo", x.to_sparse(), a, b)
+    refused(TypeError, "denominator: expected a dense tensor", x, a, b.to_sparse())
+    refused(TypeError, "dim: expected an integer, got 'c'", x, a, b, dim="c")
     refused(ValueError, "numerator: expected on cpu like x, got meta", x, a.to("meta"), b)
 
 

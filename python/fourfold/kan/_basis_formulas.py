@@ -115,7 +115,7 @@ def basis_gradients(
     if function == "fourier":
         return (grad * _fourier_slopes(x, grad.shape[-2] // 2)).sum(dim=-2), centre, scale
     if " of " in function:
-        pull = torch.func.vjp(lambda *given: combined(*given, function), x, centre, scale)[1]
+        pull = torch.func.vjp(lambda z, a, b: combined(z, a, b, function), x, centre, scale)[1]
         dx, dlow, dhigh = pull(grad)
         return dx, dlow, dhigh
     distance = x.unsqueeze(-2) - centre

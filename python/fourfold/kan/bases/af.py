@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -136,17 +136,18 @@ class AF(Basis):
         return self._finished(x, ops.basis(x, low, high, self._function, low.shape[0]))
 
     def _finished(self, x: Tensor, values: Tensor) -> Tensor:
-        normed = self.norm(self._reduce(values).reshape(-1, self.in_features)).reshape(x.shape)
+        reduced = self._reduce(values).reshape(-1, self.in_features)
+        normed = self.norm(reduced.to(self.low.dtype)).to(values.dtype).reshape(x.shape)
         activated: Tensor = getattr(F, self.activation)(normed)
         return activated.unsqueeze(-2)
 
     def _reduce(self, values: Tensor) -> Tensor:
         """(..., g + k, D) to (..., D)."""
+        weight, bias = (cast(Tensor, p).to(values.dtype) for p in self.score.parameters())
         if self.reduction == "spatial_attention":
             flat = values.reshape(-1, *values.shape[-2:])
-            weights: Tensor = self.score(flat).softmax(dim=-2).reshape(values.shape)
-            return (values * weights).sum(dim=-2)
-        weight, bias = (p.to(values.dtype) for p in (self.score.weight, self.score.bias))
+            scores = F.conv1d(flat, weight, bias, padding=1, groups=flat.shape[1])
+            return (values * scores.softmax(dim=-2).reshape(values.shape)).sum(dim=-2)
         if self.reduction == "multistep":
             return (weight @ values).squeeze(-2) + bias
         # One product makes the scores and the sums, and no copy is turned.
