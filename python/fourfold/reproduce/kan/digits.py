@@ -101,13 +101,15 @@ def _learned(network: nn.Module, data: Data) -> Figure:
     values = rational(x[:, None].expand(-1, rational.channels)).unflatten(1, (rational.groups, -1))
     for group, panel in enumerate(panels):
         behind = panel.twinx()
-        heights, *_ = behind.hist(groups[group].numpy(), 60, (low, high), color="#DCE3EA")
-        behind.set_ylim(0, 2 * max(heights))
+        counts, edges = np.histogram(groups[group].numpy(), bins=60, range=(low, high))
+        behind.stairs(counts, edges, fill=True, color="#DCE3EA")
+        behind.set_ylim(0, 2 * float(counts.max()))
         behind.set_axis_off()
         panel.set_zorder(behind.get_zorder() + 1)
         panel.patch.set_visible(False)
         panel.plot(x, nn.functional.gelu(x), color="black", linewidth=2.2, alpha=0.35)
         panel.plot(x, values[:, group, 0], color=COLOURS[0], linewidth=1.3)
+        panel.set_xlim(low, high)
         panel.set_title(f"group {group + 1}", fontsize=9)
     return picture(
         figure,
