@@ -14,6 +14,8 @@ namespace fourfold::kan {
     extern const SplineKernels<double> spline_double;      \
     extern const FunctionKernels<float> functions_float;   \
     extern const FunctionKernels<double> functions_double; \
+    extern const FunctionKernels<float> combined_float;    \
+    extern const FunctionKernels<double> combined_double;  \
     }
 FOURFOLD_BASES_OF(baseline)
 #if FOURFOLD_X86_LEVELS
@@ -36,11 +38,12 @@ const SplineKernels<T>& splines() {
 }
 
 template <class T>
-const FunctionKernels<T>& functions() {
+const FunctionKernels<T>& kernels_of(Function function) {
+    const bool combined = static_cast<int>(function) >= kFirstCombined;
     if constexpr (sizeof(T) == 4)
-        return FOURFOLD_CHOOSE(functions_float);
+        return combined ? FOURFOLD_CHOOSE(combined_float) : FOURFOLD_CHOOSE(functions_float);
     else
-        return FOURFOLD_CHOOSE(functions_double);
+        return combined ? FOURFOLD_CHOOSE(combined_double) : FOURFOLD_CHOOSE(functions_double);
 }
 
 // Rows per item; fixed, because sums over rows are taken item by item.
@@ -99,7 +102,7 @@ template <class T>
 void Bases<T>::basis(const Basis<T>& b, const T* x, T* out, std::size_t rows, int threads) {
     const std::size_t d = b.features, size = d * b.functions;
     for_rows(rows, threads, [&](std::size_t, std::size_t begin, std::size_t count) {
-        functions<T>().expand(b, x + begin * d, out + begin * size, count);
+        kernels_of<T>(b.function).expand(b, x + begin * d, out + begin * size, count);
     });
 }
 
@@ -113,8 +116,9 @@ void Bases<T>::basis_contract(const Basis<T>& b, const T* grad, const T* x, T* d
     std::vector<T> partial(wanted ? items * 2 * size : 0);
     for_rows(rows, threads, [&](std::size_t item, std::size_t begin, std::size_t count) {
         T* const mine = partial.data() + item * 2 * size;
-        functions<T>().contract(b, grad + begin * size, x + begin * d, dx + begin * d, wanted ? mine : nullptr,
-                                wanted ? mine + size : nullptr, count);
+        kernels_of<T>(b.function)
+            .contract(b, grad + begin * size, x + begin * d, dx + begin * d, wanted ? mine : nullptr,
+                      wanted ? mine + size : nullptr, count);
     });
     if (!wanted) return;
     for (int which = 0; which < 2; ++which) {

@@ -30,13 +30,19 @@ struct Spline {
 // Families of functions f((x - centre) scale), one centre and scale per function and feature, and two series.
 enum class Function : int { gaussian = 0, mexican_hat = 1, morlet = 2, dog = 3, bump = 4, chebyshev = 5, fourier = 6 };
 
+// Of AF-KAN: functions c(s(x - low), s(high - x)) with an activation s and a combination c. Their number as a Function
+// is kFirstCombined + kCombinations * activation + combination.
+enum class Activation : int { softplus, sigmoid, silu, relu, leaky_relu, elu, gelu, selu, tanh };
+enum class Combination : int { quad1, quad2, sum, prod, sum_prod, cubic1, cubic2 };
+inline constexpr int kFirstCombined = 16, kCombinations = 7;
+
 template <class T>
 struct Basis {
     Function function;
     std::size_t features;
     int functions;    // fourier: even; cosines, then sines
-    const T* centre;  // [functions][features]; null for a series
-    const T* scale;   // [functions][features]; null for a series
+    const T* centre;  // [functions][features]; null for a series; low of a combination
+    const T* scale;   // [functions][features]; null for a series; high of a combination
 };
 
 // One table of each kind per ISA level. Each call works on consecutive rows, or features, on the calling thread.

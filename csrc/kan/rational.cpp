@@ -79,13 +79,43 @@ int exponent_of(T value) {
     return static_cast<int>((std::bit_cast<Bits>(value) << 1) >> (mantissa + 1)) - bias;
 }
 
+// What the powers of two in `safe_limit` may be.
+template <class T>
+struct Exponents {
+    static constexpr bool is_float = std::is_same_v<T, float>;
+    static constexpr int limit = is_float ? 16 : 128;        // of L
+    static constexpr int powers = is_float ? 96 : 960;       // of L^degree
+    static constexpr int numerator = is_float ? 92 : 900;    // of a_i L^i
+    static constexpr int denominator = is_float ? 66 : 516;  // of c_j L^j
+    // F Q' for |x| < 1: at most 13 coefficients a, and 78 = 1 + 2 + .. + 12 times the largest c.
+    static constexpr int both = is_float ? 114 : 1000;
+
+    static int of_limit(int m, int n) { return std::min(limit, powers / std::max({m, n, 1})); }
+};
+
+// Of the magnitudes; NaN counts as the largest.
+template <class T>
+T largest(const T* from, const T* end) {
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    Bits found = 0;
+    for (; from != end; ++from) found = std::max(found, std::bit_cast<Bits>(*from) << 1 >> 1);
+    return std::bit_cast<T>(found);
+}
+
+// Whether coefficients of these sizes restrict no group's limit.
+template <class T>
+bool all_small(T largest_a, int m, T largest_c, int n) {
+    using E = Exponents<T>;
+    const int exponent = E::of_limit(m, n), of_a = exponent_of(largest_a), of_c = exponent_of(largest_c);
+    return E::numerator - of_a >= exponent * m && E::denominator - of_c >= exponent * n && of_a + of_c <= E::both;
+}
+
 // The largest power of two L, at most 2^16 (float) or 2^128 (double), for which all intermediates of Horner's form and
 // of the powers up to L^degree stay far from overflow, and 1/Q from underflow. -1 if there is none.
 template <class T>
 T safe_limit(const T* a, int m, const T* c, int n) {
-    constexpr bool is_float = std::is_same_v<T, float>;
-    constexpr int largest = is_float ? 16 : 128, numerator = is_float ? 92 : 900, denominator = is_float ? 66 : 516;
-    int exponent = std::min(largest, (is_float ? 96 : 960) / std::max({m, n, 1}));
+    using E = Exponents<T>;
+    int exponent = E::of_limit(m, n);
     // Returns the largest exponent of the coefficients.
     const auto restrict_to = [&](const T* coefficients, int degree, int bound) {
         int highest = -bound;
@@ -97,9 +127,8 @@ T safe_limit(const T* a, int m, const T* c, int n) {
         }
         return highest;
     };
-    const int of_both = restrict_to(a, m, numerator) + restrict_to(c, n, denominator);
-    // F Q' for |x| < 1: at most 13 coefficients a, and 78 = 1 + 2 + .. + 12 times the largest c.
-    if (exponent < 0 || of_both > (is_float ? 114 : 1000)) return T(-1);
+    const int of_both = restrict_to(a, m, E::numerator) + restrict_to(c, n, E::denominator);
+    if (exponent < 0 || of_both > E::both) return T(-1);
     return std::ldexp(T(1), exponent);
 }
 
@@ -126,17 +155,24 @@ public:
             } else {
                 std::copy_n(from, columns, to);
             }
-            limit[g] = safe_limit(a + g * m1, shape.m, c + g * n1, shape.n);
+        }
+        // Group by group takes longer than all the rest of a small call, and is needed for huge coefficients only.
+        if (all_small(largest(a, c), shape.m, largest(c, limit), shape.n)) {
+            std::fill_n(limit, shape.groups, std::ldexp(T(1), Exponents<T>::of_limit(shape.m, shape.n)));
+        } else {
+            for (std::size_t g = 0; g < shape.groups; ++g) {
+                limit[g] = safe_limit(a + g * m1, shape.m, c + g * n1, shape.n);
+            }
         }
         // Rounding to bfloat16 relies on it; see storage.hpp.
         std::replace_if(a, limit, [](T value) { return std::isnan(value); }, std::numeric_limits<T>::quiet_NaN());
         const bool folded = shape.variant == Variant::B || shape.variant == Variant::C;
         const T constant = shape.variant == Variant::A ? T(0) : shape.variant == Variant::C ? T(0.1) : T(1);
         T* places = by_place ? limit + shape.groups : nullptr;
-        for (std::size_t place = 0; by_place && place < shape.groups * shape.run; ++place) {
-            const std::size_t g = place / shape.run;
-            for (std::size_t i = 0; i < m1; ++i) places[i * stride + place] = a[g * m1 + i];
-            for (std::size_t j = 0; j < n1; ++j) places[(m1 + j) * stride + place] = c[g * n1 + j];
+        for (std::size_t g = 0; by_place && g < shape.groups; ++g) {
+            T* const place = places + g * shape.run;
+            for (std::size_t i = 0; i < m1; ++i) std::fill_n(place + i * stride, shape.run, a[g * m1 + i]);
+            for (std::size_t j = 0; j < n1; ++j) std::fill_n(place + (m1 + j) * stride, shape.run, c[g * n1 + j]);
         }
         const T lowest_limit = *std::min_element(limit, limit + shape.groups);
         prepared_ = {shape, a, c, limit, lowest_limit, constant, folded, places, stride};

@@ -38,6 +38,7 @@ def operators() -> list[tuple[Any, tuple[Any, ...]]]:
     return [
         (fourfold.kan_basis, (x, centre, scale, "morlet", 3)),
         (fourfold.kan_basis, (x, none, none, "chebyshev", 4)),
+        (fourfold.kan_basis, (x, centre, scale, "quad1 of silu", 3)),
         (fourfold.kan_basis_backward, (grad3, plain[0], plain[1], plain[2], "gaussian", True)),
         (fourfold.kan_basis_backward, (grad3, plain[0], none, none, "chebyshev", False)),
         (fourfold.kan_spline, (x, knots, table, 0)),
@@ -47,12 +48,12 @@ def operators() -> list[tuple[Any, tuple[Any, ...]]]:
     ]
 
 
-@pytest.mark.parametrize("index", range(8))
+@pytest.mark.parametrize("index", range(9))
 def test_opcheck(index: int) -> None:
     operator, arguments = operators()[index]
     # Dynamic shapes once: tracing takes most of the time.
     tests = ["test_schema", "test_autograd_registration", "test_faketensor"]
-    dynamic = "test_aot_dispatch_dynamic" if index in (0, 6) else "test_schema"
+    dynamic = "test_aot_dispatch_dynamic" if index in (0, 7) else "test_schema"
     torch.library.opcheck(operator.default, arguments, test_utils=[*tests, dynamic])
 
 
@@ -101,7 +102,9 @@ def test_what_torch_compile_sees(name: str, kernel: bool) -> None:
         torch.testing.assert_close(got, basis(x))
 
 
-@pytest.mark.parametrize("name", ["bspline", "rbf", "wavelet", "relu", "chebyshev", "fourier"])
+@pytest.mark.parametrize(
+    "name", ["bspline", "rbf", "wavelet", "relu", "chebyshev", "fourier", "af"]
+)
 def test_functional_transforms(name: str) -> None:
     layer = kan.KANLinear(4, 3, name).double()
     x = torch.randn(6, 4, dtype=DOUBLE)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import scipy.integrate
 import torch
@@ -145,6 +146,12 @@ def test_identity_is_exact_and_can_learn() -> None:
     assert (grad != 0).all()
 
 
+def test_numbers_of_numpy() -> None:
+    given: tuple[Any, Any] = ((np.int64(3), np.int32(2)), np.array([-1.0, 1.0]))
+    plain = kan.fit_rational(torch.sin, (3, 2), (-1.0, 1.0))
+    assert kan.fit_rational(torch.sin, *given).error == plain.error
+
+
 def test_any_callable() -> None:
     for fn in (torch.nn.Tanh(), torch.sin, lambda x: x.numpy() ** 2):
         fit = kan.fit_rational(fn, interval=(-1.0, 1.0))
@@ -202,12 +209,18 @@ def test_refusals() -> None:
     ):
         with pytest.raises(ValueError, match=match):
             kan.fit_rational(*arguments, **options)
+    with pytest.raises(ValueError, match=r"interval: .* to the power of the degree, 5, overflows"):
+        kan.fit_rational(torch.tanh, interval=(-1e300, 1e300))
+    with pytest.raises(ValueError, match="one element") as raised:
+        kan.fit_rational(math.sin)  # type: ignore[arg-type]
+    assert "fn: was called with a float64 tensor" in raised.value.__notes__[0]
     wrong: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         ("fn: expected a name or a function, got int", (3,), {}),
         ("fn: expected real results, got torch.complex128", (lambda x: x + 1j,), {}),
         ("fn: expected tensors of results, got NoneType", (lambda x: None,), {}),
         ("degree: expected two integers, got 5", ("silu", 5), {}),
         (r"degree: expected two integers, got \(5.0, 4\)", ("silu", (5.0, 4)), {}),
+        ("asymptote: expected a number, got 'x'", ("silu",), {"asymptote": "x"}),
         ("interval: expected two numbers, got 3", ("silu",), {"interval": 3}),
     ]
     for match, of, given in wrong:

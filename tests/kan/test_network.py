@@ -249,7 +249,7 @@ def test_errors() -> None:
         network.fit(np.zeros((3, 2)), torch.rand(3, 1))
     with pytest.raises(ValueError, match=r"x: expected shape \(n >= 2, 2\), got \(1, 2\)"):
         network.prune(x[:1])
-    with pytest.raises(ValueError, match="threshold: expected a number from 0 to 1, got 3"):
+    with pytest.raises(ValueError, match="threshold: expected at least 0 and less than 1, got 3"):
         network.prune(x, 3)
     with pytest.raises(ValueError, match="x: expected finite values"):
         network.symbolic(x / 0)

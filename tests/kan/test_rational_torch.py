@@ -255,6 +255,19 @@ def test_inference_mode_and_frozen_parts() -> None:
     torch.testing.assert_close(da, torch.autograd.grad(kan.rational(x, a, b).sum(), a)[0])
 
 
+def test_nothing_is_saved_but_the_inputs() -> None:
+    x, a, b = inputs()
+    kept: list[Tensor] = []
+
+    def pack(saved: Tensor) -> Tensor:
+        kept.append(saved)
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+        kan.rational(x, a, b).sum()
+    assert {z.data_ptr() for z in kept} == {z.data_ptr() for z in (x, a, b)}
+
+
 def test_saved_tensors_may_not_be_changed() -> None:
     x, a, b = inputs()
     out = kan.rational(x * 1, a, b)
@@ -286,6 +299,9 @@ def test_refusals(implementation: Implementation) -> None:
     refused(TypeError, "float64 coefficients need float64 x, got x of float32", x, a.double(), b)
     refused(TypeError, "x: expected a torch.Tensor, got list", [1.0], a, b)
     refused(TypeError, "denominator: expected a torch.Tensor, got ndarray", x, a, b.numpy())
+    refused(TypeError, r"x: expected a dense tensor, .* torch.sparse_coo", x.to_sparse(), a, b)
+    refused(TypeError, "denominator: expected a dense tensor", x, a, b.to_sparse())
+    refused(TypeError, "dim: expected an integer, got 'c'", x, a, b, dim="c")
     refused(ValueError, "numerator: expected on cpu like x, got meta", x, a.to("meta"), b)
 
 

@@ -27,6 +27,27 @@ class Rational:
         threads: int,
     ) -> None: ...
 
+class SmallCalls:
+    def __init__(self, api: object) -> None: ...
+    def add(
+        self,
+        x: object,
+        numerator: object,
+        denominator: object,
+        variant: str,
+        dim: int,
+        call: Rational,
+    ) -> None: ...
+    def forward(
+        self,
+        x: object,
+        numerator: object,
+        denominator: object,
+        out: object,
+        variant: str,
+        dim: int,
+    ) -> bool: ...
+
 # csrc/bindings/kan_bases.cpp. Each also ends in _float64.
 
 def basis_float32(

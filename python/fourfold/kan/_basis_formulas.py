@@ -7,14 +7,19 @@ and run on any device.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
+    "ACTIVATIONS",
+    "COMBINATIONS",
     "basis",
     "basis_gradients",
     "chebyshev",
+    "combined",
     "family",
     "fourier",
     "spline",
@@ -23,6 +28,28 @@ __all__ = [
 
 # Beyond it every family is 0 even in double precision; cut there, u^2 cannot overflow.
 _FAR_OUT = 60.0
+#: Of AF-KAN, in the order of fourfold::kan::Activation and fourfold::kan::Combination.
+ACTIVATIONS = (
+    "softplus",
+    "sigmoid",
+    "silu",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "selu",
+    "tanh",
+)
+COMBINATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "quad1": lambda a, b: (a * b).square(),
+    "quad2": lambda a, b: a * b + a.square() + b.square(),
+    "sum": lambda a, b: a + b,
+    "prod": lambda a, b: a * b,
+    "sum_prod": lambda a, b: a + b + a * b,
+    "cubic1": lambda a, b: (a + b) * (a.square() + b.square()),
+    "cubic2": lambda a, b: (a * b) ** 3,
+}
+
 _MEXICAN_HAT = 2 / (math.sqrt(3) * math.pi**0.25)  # unit L2 norm
 
 
@@ -32,7 +59,17 @@ def basis(x: Tensor, centre: Tensor, scale: Tensor, function: str, functions: in
         return chebyshev(x, functions)
     if function == "fourier":
         return fourier(x, functions // 2)
+    if " of " in function:
+        return combined(x, centre, scale, function)
     return family(x, centre, scale, function)
+
+
+def combined(x: Tensor, low: Tensor, high: Tensor, function: str) -> Tensor:
+    """``c(s(x - low), s(high - x))``, with low and high (K, D); named "c of s"."""
+    combination, _, activation = function.partition(" of ")
+    s = getattr(F, activation)
+    expanded = x.unsqueeze(-2)
+    return COMBINATIONS[combination](s(expanded - low), s(high - expanded))
 
 
 def family(x: Tensor, centre: Tensor, scale: Tensor, function: str) -> Tensor:
@@ -77,6 +114,10 @@ def basis_gradients(
         return (grad * _chebyshev_slopes(x, grad.shape[-2])).sum(dim=-2), centre, scale
     if function == "fourier":
         return (grad * _fourier_slopes(x, grad.shape[-2] // 2)).sum(dim=-2), centre, scale
+    if " of " in function:
+        pull = torch.func.vjp(lambda z, a, b: combined(z, a, b, function), x, centre, scale)[1]
+        dx, dlow, dhigh = pull(grad)
+        return dx, dlow, dhigh
     distance = x.unsqueeze(-2) - centre
     inner = grad * _family_slopes((distance * scale).clamp(-_FAR_OUT, _FAR_OUT), function)
     along = inner * scale

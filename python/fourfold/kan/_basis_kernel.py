@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fourfold import _core
 from fourfold._threads import get_num_threads
+from fourfold.kan._basis_formulas import ACTIVATIONS, COMBINATIONS
 
 __all__ = [
     "FUNCTIONS",
@@ -30,6 +31,10 @@ FUNCTIONS = {
     "bump": 4,
     "chebyshev": 5,
     "fourier": 6,
+} | {
+    f"{combination} of {activation}": 16 + len(COMBINATIONS) * s + c
+    for s, activation in enumerate(ACTIVATIONS)
+    for c, combination in enumerate(COMBINATIONS)
 }
 SERIES = frozenset({"chebyshev", "fourier"})
 

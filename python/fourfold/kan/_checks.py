@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["check_domain", "check_positive", "check_tensor"]
+__all__ = ["check_domain", "check_dtype", "check_multiple", "check_positive", "check_tensor"]
 
 
 def check_tensor(name: str, value: object) -> None:
@@ -19,6 +19,21 @@ def check_positive(name: str, value: int, least: int = 1) -> None:
         raise TypeError(f"{name}: expected an integer, got {value!r}")
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
+
+
+def check_multiple(name: str, value: int, groups: int) -> None:
+    """Refuse a number of channels that groups do not divide."""
+    check_positive("groups", groups)
+    check_positive(name, value)
+    if value % groups != 0:
+        raise ValueError(f"{name}: expected a multiple of {groups} groups, got {value}")
+
+
+def check_dtype(x: torch.Tensor, weight: torch.Tensor) -> None:
+    """Refuse what is no tensor of the layer's dtype, unless autocast sees to that."""
+    check_tensor("x", x)
+    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise TypeError(f"x: expected {weight.dtype} as the layer has, got {x.dtype}")
 
 
 def check_domain(domain: tuple[float, float]) -> tuple[float, float]:

@@ -24,6 +24,10 @@ _plans: dict[Any, _Plan] = {}
 _MOST_PLANS = 1024
 # So few elements are one work item, whatever the threads.
 _SMALL = 4096
+# Where torch describes its tensors to C++ (2.10 and later), small calls need not be described in Python. It takes for
+# granted that they are tensors, as do all who come here.
+_exchange_api = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+_small_calls = None if _exchange_api is None else _core.kan.SmallCalls(_exchange_api)
 
 
 def no_kernel_for(device: torch.device) -> NotImplementedError:
@@ -39,6 +43,7 @@ class _Plan:
 
     __slots__ = (
         "backward",
+        "call",
         "compute",
         "convert_denominator",
         "convert_numerator",
@@ -65,7 +70,7 @@ class _Plan:
             variant=_VARIANTS[variant],
             storage=_STORAGE[x.dtype],
         )
-        self.forward, self.backward = call.forward, call.backward
+        self.call, self.forward, self.backward = call, call.forward, call.backward
         self.compute = torch.float64 if x.dtype == torch.float64 else torch.float32
         self.convert_numerator = numerator.dtype != self.compute
         self.convert_denominator = denominator.dtype != self.compute
@@ -104,22 +109,12 @@ def _dense(x: Tensor) -> Tensor:
     return torch.empty_like(x).copy_(x)
 
 
-def _plan(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> _Plan:
-    key: tuple[Any, ...] = (
-        x.shape,
-        x.dtype,
-        numerator.shape,
-        numerator.dtype,
-        denominator.shape,
-        denominator.dtype,
-        variant,
-        dim,
-    )
-    if not x.is_contiguous():
-        key += x.stride()
+def _plan(x: Tensor, a: Tensor, b: Tensor, variant: str, dim: int, strides: Any) -> _Plan:
+    """For x as it is laid out; `strides` None stands for contiguous ones, which takes less time to find."""
+    key = (x.shape, x.dtype, a.shape, a.dtype, b.shape, b.dtype, variant, dim, strides)
     plan = _plans.get(key)
-    if plan is None or not (x.is_cpu and numerator.is_cpu and denominator.is_cpu):
-        plan = _Plan(x, numerator, denominator, variant, dim)
+    if plan is None:
+        plan = _Plan(x, a, b, variant, dim)
         if len(_plans) >= _MOST_PLANS:
             _plans.clear()
         _plans[key] = plan
@@ -133,15 +128,25 @@ def _converted(table: Tensor, compute: torch.dtype) -> Tensor:
 
 def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> Tensor:
     """F(x), with the strides of ``torch.empty_like(x)``."""
-    if x.is_neg() or not x.is_contiguous():
+    negated = x.is_neg() or numerator.is_neg() or denominator.is_neg()
+    small = _small_calls if x.numel() < _SMALL and not negated else None
+    if small is not None:
+        out = _empty_like(x)
+        if small.forward(x, numerator, denominator, out, variant, dim):
+            return out
+    strides = None
+    if negated or not x.is_contiguous():
         x = _dense(x)
-    plan = _plan(x, numerator, denominator, variant, dim)
+        strides = x.stride()
+    plan = _plan(x, numerator, denominator, variant, dim, strides)
+    if small is not None:
+        small.add(x, numerator, denominator, variant, dim, plan.call)
     out = _empty_like(x)
     if plan.empty:
         return out
-    if plan.convert_numerator or numerator.is_neg() or not numerator.is_contiguous():
+    if plan.convert_numerator or negated or not numerator.is_contiguous():
         numerator = _converted(numerator, plan.compute)
-    if plan.convert_denominator or denominator.is_neg() or not denominator.is_contiguous():
+    if plan.convert_denominator or negated or not denominator.is_contiguous():
         denominator = _converted(denominator, plan.compute)
     plan.forward(
         x.data_ptr(),
@@ -157,9 +162,11 @@ def backward(
     gradient: Tensor, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x and of the coefficients, for the gradient of F."""
+    strides = None
     if x.is_neg() or not x.is_contiguous():
         x = _dense(x)
-    plan = _plan(x, numerator, denominator, variant, dim)
+        strides = x.stride()
+    plan = _plan(x, numerator, denominator, variant, dim, strides)
     if gradient.shape != x.shape or gradient.dtype != x.dtype or gradient.device != x.device:
         raise ValueError(
             f"gradient: expected {x.dtype} of shape {tuple(x.shape)} on {x.device} like x, "

@@ -36,6 +36,11 @@ def check(
     """Return what the shapes say, or raise a `ValueError` or `TypeError` that says what came."""
     if variant not in VARIANTS:
         raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, got {variant!r}")
+    if not isinstance(dim, int):
+        raise TypeError(f"dim: expected an integer, got {dim!r}")
+    for name, value in (("x", x), ("numerator", numerator), ("denominator", denominator)):
+        if value.layout != torch.strided or value.is_nested:
+            raise TypeError(f"{name}: expected a dense tensor, got one of layout {value.layout}")
     if x.dtype not in DTYPES:
         raise TypeError(f"x: expected float64, float32, bfloat16 or float16, got {_name(x.dtype)}")
     for name, coefficients in (("numerator", numerator), ("denominator", denominator)):

@@ -8,7 +8,7 @@ from typing import get_args
 import torch
 from torch import nn
 
-from fourfold.kan._checks import check_positive, check_tensor
+from fourfold.kan._checks import check_multiple, check_tensor
 from fourfold.kan.fitting import RationalFit, fit_rational
 from fourfold.kan.functional import Implementation, Variant, rational
 
@@ -84,13 +84,9 @@ class Rational(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive("groups", groups)
-        if channels is not None:
-            check_positive("channels", channels)
-            if channels % groups != 0:
-                raise ValueError(
-                    f"channels: expected a multiple of {groups} groups, got {channels}"
-                )
+        check_multiple("channels", groups if channels is None else channels, groups)
+        if not isinstance(dim, int):
+            raise TypeError(f"dim: expected an integer, got {dim!r}")
         if implementation not in get_args(Implementation):
             raise ValueError(
                 f"implementation: expected 'kernel' or 'torch', got {implementation!r}"

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fourfold.kan._checks import check_positive, check_tensor
+from fourfold.kan._checks import check_dtype, check_positive
 from fourfold.kan.bases import make_basis
 from fourfold.kan.bases._basis import Basis
 from fourfold.kan.linear import (
@@ -98,7 +98,7 @@ class KANConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, H', W') of ``x`` (N, in_channels, H, W)."""
-        check_tensor("x", x)
+        check_dtype(x, self.weight)
         if x.dim() != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"x: expected (N, {self.in_channels}, H, W), got {tuple(x.shape)}")
         # Channels last is how the basis wants them; seen from the convolution, a memory format.

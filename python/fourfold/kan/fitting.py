@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ Tensor = torch.Tensor
 Interval = tuple[float, float]
 
 _TABLES = Path(__file__).with_name("rational_tables.json")
+
+_DIGITS = 200  # of the powers of an interval's ends
 
 _SOME = 7  # every so many points, fn is asked again
 
@@ -152,15 +155,19 @@ def fit_rational(
     Y. Nakatsukasa, O. Sète and L. N. Trefethen, *The AAA algorithm for rational approximation*,
     SIAM J. Sci. Comput. 40, A1494 (2018).
     """
-    low, high = _pair("interval", interval, (int, float))
+    low, high = _pair("interval", interval, Real)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"interval: expected two finite numbers in order, got {interval}")
     low, high = float(low), float(high)
     if variant not in VARIANTS:
         raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, got {variant!r}")
-    m, n = _pair("degree", degree, (int,))
+    m, n = (int(value) for value in _pair("degree", degree, Integral))
     if not (0 <= m <= LARGEST_DEGREE and 0 <= n <= LARGEST_DEGREE):
         raise ValueError(f"degree: expected two numbers from 0 to {LARGEST_DEGREE}, got {degree}")
+    if abs(math.log10(max(-low, high))) * max(m, n) > _DIGITS:
+        raise ValueError(f"interval: {interval} to the power of the degree, {max(m, n)}, overflows")
+    if asymptote is not None and not isinstance(asymptote, Real):
+        raise TypeError(f"asymptote: expected a number, got {asymptote!r}")
     if asymptote is not None and not math.isfinite(asymptote):
         raise ValueError(f"asymptote: expected a finite number, got {asymptote}")
     if asymptote is not None and m != n + 1:
@@ -180,10 +187,10 @@ def fit_rational(
     return _fit(name, fn, (m, n), (low, high), variant, asymptote)
 
 
-def _pair(name: str, values: Any, kinds: tuple[type, ...]) -> tuple[Any, Any]:
-    pair = tuple(values) if isinstance(values, Sequence) else ()
-    if len(pair) != 2 or not all(isinstance(v, kinds) and v is not True for v in pair):
-        what = "integers" if float not in kinds else "numbers"
+def _pair(name: str, values: Any, kind: type) -> tuple[Any, Any]:
+    pair = tuple(values) if isinstance(values, Iterable) else ()
+    if len(pair) != 2 or not all(isinstance(v, kind) and not isinstance(v, bool) for v in pair):
+        what = "integers" if kind is Integral else "numbers"
         raise TypeError(f"{name}: expected two {what}, got {values!r}")
     return pair[0], pair[1]
 
@@ -233,7 +240,11 @@ def _fit(
     m, n = degree
     x = torch.from_numpy(points(interval))
     with torch.no_grad(), torch.device("cpu"):  # whatever the default device: the result is numbers
-        values, some = _real(fn(x.clone())), _real(fn(x[::_SOME].clone()))
+        try:
+            values, some = _real(fn(x.clone())), _real(fn(x[::_SOME].clone()))
+        except Exception as failure:
+            failure.add_note(f"fn: was called with a float64 tensor of {len(x)} points")
+            raise
     if values.shape != x.shape:
         raise ValueError(
             f"fn: expected a result of the shape of its argument, {tuple(x.shape)}, "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from fourfold.kan._checks import check_positive
+from fourfold.kan._checks import check_multiple, check_positive
 from fourfold.kan.activation import Rational
 from fourfold.kan.fitting import RationalFit
 from fourfold.kan.functional import Variant
@@ -70,6 +70,7 @@ class GRKANLinear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_multiple("in_features", in_features, groups)
         check_positive("out_features", out_features)
         self.act = Rational(in_features, groups, degree, variant, init, device=device, dtype=dtype)
         self.linear = nn.Linear(in_features, out_features, bias, device=device, dtype=dtype)
@@ -128,7 +129,8 @@ class GRKANMLP(nn.Module):
         super().__init__()
         hidden = in_features if hidden_features is None else hidden_features
         out = in_features if out_features is None else out_features
-        check_positive("hidden_features", hidden)
+        check_multiple("in_features", in_features, groups)
+        check_multiple("hidden_features", hidden, groups)
         check_positive("out_features", out)
         given: object = init
         if not isinstance(given, tuple) or len(given) != 2:

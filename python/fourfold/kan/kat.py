@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as f
 
-from fourfold.kan._checks import check_positive, check_tensor
+from fourfold.kan._checks import check_dtype, check_positive, check_tensor
 from fourfold.kan._kat_weights import (
     check_same,
     load,
@@ -78,6 +78,9 @@ class KATBlock(nn.Module):
         drop: float = 0.0,
     ) -> None:
         super().__init__()
+        given: object = mlp_ratio
+        if not isinstance(given, (int, float)) or not 0 < given < float("inf"):
+            raise ValueError(f"mlp_ratio: expected a positive number, got {mlp_ratio!r}")
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = _Attention(dim, num_heads, qkv_bias)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
@@ -208,6 +211,7 @@ class KAT(nn.Module):
                 f"x: expected shape (batch, {self.in_chans}, {self.img_size}, {self.img_size}), "
                 f"got {tuple(x.shape)}"
             )
+        check_dtype(x, self.pos_embed)
         x = self.patch_embed(x)
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1) + self.pos_embed
         out: Tensor = self.norm(self.blocks(x))

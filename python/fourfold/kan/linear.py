@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fourfold.kan._checks import check_positive
+from fourfold.kan._checks import check_dtype, check_positive
 from fourfold.kan._refit import adapted_knots, fit_weights, refined_knots
 from fourfold.kan.bases import BSpline, make_basis
 from fourfold.kan.bases._basis import Basis
@@ -103,6 +103,7 @@ class KANLinear(nn.Module):
 
         A `mask` (in_features, out_features) multiplies the edges' functions.
         """
+        check_dtype(x, self.weight)
         weight: Tensor = self.weight
         base_weight: Tensor | None = self.base_weight
         if mask is not None:

@@ -50,7 +50,8 @@ class KAN(nn.Module):
 
     def __init__(self, widths: Sequence[int], basis: str = "bspline", **options: Any) -> None:
         super().__init__()
-        if isinstance(widths, int) or len(widths) < 2:
+        given: object = widths
+        if not isinstance(given, Sequence) or len(given) < 2:
             raise ValueError(f"widths: expected two or more numbers of nodes, got {widths}")
         for width in widths:
             check_positive("widths", width)
@@ -292,7 +293,7 @@ class KAN(nn.Module):
         """
         check_points(self, x, least=2)
         if not 0 <= threshold < 1:
-            raise ValueError(f"threshold: expected a number from 0 to 1, got {threshold}")
+            raise ValueError(f"threshold: expected at least 0 and less than 1, got {threshold}")
         kept = []
         for index, inputs in enumerate(self.activations(x)[:-1]):
             size = self.edges(index, inputs).std(dim=0)

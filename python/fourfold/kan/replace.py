@@ -39,7 +39,7 @@ def rationalize(
     model : nn.Module
         Changed in place, parameters and all else as they were. A module that is used in several
         places is replaced by one `Rational` in all of them.
-    targets : type or tuple of type
+    targets : type, or tuple or list of type
         Classes of what to replace; any module without parameters that works element by element.
     groups : int
         How many stretches of channels have a denominator of their own. With 1 all elements share one
@@ -62,7 +62,7 @@ def rationalize(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a module, got {type(model).__name__}")
-    targets = targets if isinstance(targets, tuple) else (targets,)
+    targets = tuple(targets) if isinstance(targets, (tuple, list)) else (targets,)
     classes: tuple[Any, ...] = targets
     if not all(isinstance(kind, type) and issubclass(kind, nn.Module) for kind in classes):
         raise TypeError(f"targets: expected classes of modules, got {targets}")

@@ -317,6 +317,8 @@ class SelectableKANConv2d(_Selectable):
 
 def selectable_layers(model: nn.Module) -> Iterator[tuple[str, _Selectable]]:
     """Every selectable layer of a model, with its name."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: expected a module, got {type(model).__name__}")
     for name, module in model.named_modules():
         if isinstance(module, _Selectable):
             yield name, module

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal, get_args
+from typing import ClassVar, Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fourfold.kan import _basis_formulas as formulas
+from fourfold.kan import _basis_ops as ops
 from fourfold.kan._checks import check_domain, check_positive
 from fourfold.kan.bases._basis import Basis, Implementation
 
@@ -21,16 +22,6 @@ Activation = Literal[
 Combination = Literal["quad1", "quad2", "sum", "prod", "sum_prod", "cubic1", "cubic2"]
 Reduction = Literal["global_attention", "spatial_attention", "multistep"]
 Norm = Literal["layer", "batch"]
-
-_COMBINATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "quad1": lambda a, b: (a * b).square(),
-    "quad2": lambda a, b: a * b + a.square() + b.square(),
-    "sum": lambda a, b: a + b,
-    "prod": lambda a, b: a * b,
-    "sum_prod": lambda a, b: a + b + a * b,
-    "cubic1": lambda a, b: (a + b) * (a.square() + b.square()),
-    "cubic2": lambda a, b: (a * b) ** 3,
-}
 
 
 class AF(Basis):
@@ -78,14 +69,16 @@ class AF(Basis):
     domain : (float, float)
         What the g intervals cover: ``low_j`` begins at ``domain[0] + (j - 1 - k) h`` and ``high_j``
         ``(k + 1) h`` further on, h being an interval's length.
-    implementation : {"auto", "torch"}
-        There is no compiled kernel.
+    implementation : {"auto", "compiled", "torch"}
+        See `Basis`. The kernel computes the combinations; reduction and norm are torch's.
 
     Notes
     -----
     Ta et al. 2025, "AF-KAN". Not separable but for ``multistep`` without a norm: attention and norm
     mix the features.
     """
+
+    fuses: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -128,27 +121,40 @@ class AF(Basis):
         if norm is not None:
             self.norm = (nn.LayerNorm if norm == "layer" else nn.BatchNorm1d)(in_features)
 
+    @property
+    def _function(self) -> str:
+        return f"{self.combination} of {self.activation}"
+
     def formula(self, x: Tensor) -> Tensor:
         """See `Basis.formula`."""
-        s = getattr(F, self.activation)
-        expanded = x.unsqueeze(-2)
-        a, b = s(expanded - self.low.to(x.dtype)), s(self.high.to(x.dtype) - expanded)
-        reduced = self._reduce(_COMBINATIONS[self.combination](a, b))
-        normed = self.norm(reduced.reshape(-1, self.in_features)).reshape(x.shape)
-        activated: Tensor = s(normed)
+        low, high = self.low.to(x.dtype), self.high.to(x.dtype)
+        return self._finished(x, formulas.combined(x, low, high, self._function))
+
+    def compiled(self, x: Tensor) -> Tensor:
+        """See `Basis.compiled`."""
+        low, high = self.low.to(x.dtype), self.high.to(x.dtype)
+        return self._finished(x, ops.basis(x, low, high, self._function, low.shape[0]))
+
+    def _finished(self, x: Tensor, values: Tensor) -> Tensor:
+        reduced = self._reduce(values).reshape(-1, self.in_features)
+        normed = self.norm(reduced.to(self.low.dtype)).to(values.dtype).reshape(x.shape)
+        activated: Tensor = getattr(F, self.activation)(normed)
         return activated.unsqueeze(-2)
 
     def _reduce(self, values: Tensor) -> Tensor:
         """(..., g + k, D) to (..., D)."""
+        weight, bias = (cast(Tensor, p).to(values.dtype) for p in self.score.parameters())
         if self.reduction == "spatial_attention":
             flat = values.reshape(-1, *values.shape[-2:])
-            weights: Tensor = self.score(flat).softmax(dim=-2).reshape(values.shape)
-            return (values * weights).sum(dim=-2)
-        scores: Tensor = self.score(values.transpose(-1, -2)).squeeze(-1)
+            scores = F.conv1d(flat, weight, bias, padding=1, groups=flat.shape[1])
+            return (values * scores.softmax(dim=-2).reshape(values.shape)).sum(dim=-2)
         if self.reduction == "multistep":
-            return scores
-        weights = (scores / self.temperature.clamp(min=1)).softmax(dim=-1)
-        return weights * values.sum(dim=-2)
+            return (weight @ values).squeeze(-2) + bias
+        # One product makes the scores and the sums, and no copy is turned.
+        scores, total = (torch.cat([weight, torch.ones_like(weight)]) @ values).unbind(-2)
+        temperature = self.temperature.to(values.dtype).clamp(min=1)
+        weights = ((scores + bias) / temperature).softmax(dim=-1)
+        return weights * total
 
     def extra_repr(self) -> str:
         """What `print` shows."""

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from fourfold import kan
+from fourfold.reproduce.charts import COLOURS, axes, picture
 from fourfold.reproduce.record import (
     Context,
     Figure,
@@ -31,7 +32,8 @@ _SEEDS = {"quick": 1, "default": 3, "full": 3}
 _BATCH = 128
 _TEXT = """
 Networks 784-256-10 on MNIST (or 64-256-10 on scikit-learn's digits, without `--data`), AdamW with a cosine schedule,
-batch 128: the two layers linear, between them GELU or a rational function; and KANLinear layers with B-splines.
+batch 128: the two layers linear, between them GELU or a rational function of 8 groups, which begins as GELU; and
+KANLinear layers with B-splines.
 
 Then S-KAN: every node of a hidden layer mixes four bases. They are trained together, then each node goes on with its
 best two, then with its best one, and the parameters of the others are removed.
@@ -55,6 +57,8 @@ def run(context: Context) -> Section:
             _train(network, data, epochs)
             seconds[kind] = (time.perf_counter() - clock) / epochs
             accuracies.setdefault(kind, []).append(_accuracy(network, data))
+            if kind == "rational" and seed == 0:
+                section.figures.append(_learned(network, data))
     means = {kind: float(np.mean(found)) for kind, found in accuracies.items()}
     how = f"mean over {_SEEDS[context.effort]} seeds, {epochs} epochs of {name}"
     if mnist:
@@ -83,6 +87,35 @@ def run(context: Context) -> Section:
     )
     _selection(context, section, data, name)
     return section
+
+
+@torch.no_grad()
+def _learned(network: nn.Module, data: Data) -> Figure:
+    """The functions of the groups, where their inputs are."""
+    linear, rational = network[0], network[1]  # type: ignore[index]
+    inputs = linear(data[2])
+    groups = inputs.unflatten(1, (rational.groups, -1)).transpose(0, 1).flatten(1)
+    figure, panels = axes(2, rational.groups // 2, height=4.4)
+    low, high = (float(torch.quantile(inputs.flatten()[:1_000_000], q)) for q in (0.001, 0.999))
+    x = torch.linspace(low, high, 400)
+    values = rational(x[:, None].expand(-1, rational.channels)).unflatten(1, (rational.groups, -1))
+    for group, panel in enumerate(panels):
+        behind = panel.twinx()
+        counts, edges = np.histogram(groups[group].numpy(), bins=60, range=(low, high))
+        behind.stairs(counts, edges, fill=True, color="#DCE3EA")
+        behind.set_ylim(0, 2 * float(counts.max()))
+        behind.set_axis_off()
+        panel.set_zorder(behind.get_zorder() + 1)
+        panel.patch.set_visible(False)
+        panel.plot(x, nn.functional.gelu(x), color="black", linewidth=2.2, alpha=0.35)
+        panel.plot(x, values[:, group, 0], color=COLOURS[0], linewidth=1.3)
+        panel.set_xlim(low, high)
+        panel.set_title(f"group {group + 1}", fontsize=9)
+    return picture(
+        figure,
+        "What the rational functions of seed 0 have learnt (colour), and the GELU they began as (grey), over the density of "
+        "what enters them on the test images.",
+    )
 
 
 def _selection(context: Context, section: Section, data: Data, name: str) -> None:
