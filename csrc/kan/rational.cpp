@@ -1,14 +1,13 @@
 #include "kan/rational.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <type_traits>
 #include <vector>
 
 #include "kan/rational_kernels.hpp"
+#include "kan/rational_limit.hpp"
 #include "support/aligned.hpp"
 #include "support/isa.hpp"
 #include "support/thread_pool.hpp"
@@ -70,39 +69,6 @@ struct Plan {
     std::size_t groups_per_item(const RationalShape& shape) const { return rows_per_item > 0 ? shape.groups : 1; }
 };
 
-// The exponent of a number's highest bit; that of a denormal number counts as one below the normal ones, that of
-// infinity and NaN as one above.
-template <class T>
-int exponent_of(T value) {
-    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-    constexpr int mantissa = std::numeric_limits<T>::digits - 1, bias = std::numeric_limits<T>::max_exponent - 1;
-    return static_cast<int>((std::bit_cast<Bits>(value) << 1) >> (mantissa + 1)) - bias;
-}
-
-// The largest power of two L, at most 2^16 (float) or 2^128 (double), for which all intermediates of Horner's form and
-// of the powers up to L^degree stay far from overflow, and 1/Q from underflow. -1 if there is none.
-template <class T>
-T safe_limit(const T* a, int m, const T* c, int n) {
-    constexpr bool is_float = std::is_same_v<T, float>;
-    constexpr int largest = is_float ? 16 : 128, numerator = is_float ? 92 : 900, denominator = is_float ? 66 : 516;
-    int exponent = std::min(largest, (is_float ? 96 : 960) / std::max({m, n, 1}));
-    // Returns the largest exponent of the coefficients.
-    const auto restrict_to = [&](const T* coefficients, int degree, int bound) {
-        int highest = -bound;
-        for (int k = 0; k <= degree; ++k) {
-            if (coefficients[k] == 0) continue;
-            const int size = exponent_of(coefficients[k]);
-            highest = std::max(highest, size);
-            exponent = std::min(exponent, size > bound ? -1 : k > 0 ? (bound - size) / k : exponent);
-        }
-        return highest;
-    };
-    const int of_both = restrict_to(a, m, numerator) + restrict_to(c, n, denominator);
-    // F Q' for |x| < 1: at most 13 coefficients a, and 78 = 1 + 2 + .. + 12 times the largest c.
-    if (exponent < 0 || of_both > (is_float ? 114 : 1000)) return T(-1);
-    return std::ldexp(T(1), exponent);
-}
-
 // Owns what PreparedRational points to.
 template <class T>
 class Preparation {
@@ -126,7 +92,10 @@ public:
             } else {
                 std::copy_n(from, columns, to);
             }
-            limit[g] = safe_limit(a + g * m1, shape.m, c + g * n1, shape.n);
+            const T* own_a = a + g * m1;
+            const T* own_c = c + g * n1;
+            limit[g] =
+                safe_limit<T>([=](int i) { return own_a[i]; }, shape.m, [=](int j) { return own_c[j]; }, shape.n);
         }
         // Rounding to bfloat16 relies on it; see storage.hpp.
         std::replace_if(a, limit, [](T value) { return std::isnan(value); }, std::numeric_limits<T>::quiet_NaN());

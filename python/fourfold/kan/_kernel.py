@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from fourfold import _core
+from fourfold._gpu import cuda_kernels, has_cuda_kernels, no_cuda_kernels
 from fourfold._threads import get_num_threads
 from fourfold.kan._signature import VARIANTS, check
 
-__all__ = ["backward", "forward", "no_kernel_for"]
+__all__ = ["backward", "forward", "has_kernel_for", "no_kernel_for"]
 
 Tensor = torch.Tensor
 _empty_like = torch.empty_like
@@ -26,12 +27,27 @@ _MOST_PLANS = 1024
 _SMALL = 4096
 
 
+def has_kernel_for(device: torch.device) -> bool:
+    """Whether this installation computes on such a device. Meta tensors only have shapes."""
+    return device.type in ("cpu", "meta") or (device.type == "cuda" and has_cuda_kernels())
+
+
 def no_kernel_for(device: torch.device) -> NotImplementedError:
     """What to raise for tensors on such a device."""
+    why = f": {no_cuda_kernels()}" if device.type == "cuda" else ""
     return NotImplementedError(
-        f"kan.rational has no kernel for tensors on {device}, only for the CPU; "
+        f"kan.rational has no kernel for tensors on {device}, only for the CPU{why}; "
         "implementation='torch' runs on any device"
     )
+
+
+def _current_stream(device: int) -> int:
+    # What torch.cuda.current_stream(device).cuda_stream says, without making a Stream.
+    return torch._C._cuda_getCurrentRawStream(device)
+
+
+def _scratch(size: int, like: Tensor) -> Tensor:
+    return torch.empty(size, dtype=torch.uint8, device=like.device)
 
 
 class _Plan:
@@ -42,19 +58,22 @@ class _Plan:
         "compute",
         "convert_denominator",
         "convert_numerator",
+        "device",
         "empty",
         "forward",
         "small",
+        "workspace",
     )
 
     def __init__(
         self, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
     ) -> None:
         signature = check(x, numerator, denominator, variant, dim)
-        if not x.is_cpu:
+        on_gpu = x.device.type == "cuda" and has_cuda_kernels()
+        if not (x.is_cpu or on_gpu):
             raise no_kernel_for(x.device)
         rows, run = _around(x, signature.dim)
-        call = _core.kan.Rational(
+        call: Any = (cuda_kernels() if on_gpu else _core).kan.Rational(
             rows=rows,
             groups=signature.groups,
             run=signature.channels // signature.groups * run,
@@ -66,10 +85,13 @@ class _Plan:
             storage=_STORAGE[x.dtype],
         )
         self.forward, self.backward = call.forward, call.backward
+        self.device: int | None = x.device.index if on_gpu else None
+        self.empty = x.numel() == 0
+        # Bytes of scratch of the backward pass.
+        self.workspace: int = call.workspace(self.device) if on_gpu and not self.empty else 0
         self.compute = torch.float64 if x.dtype == torch.float64 else torch.float32
         self.convert_numerator = numerator.dtype != self.compute
         self.convert_denominator = denominator.dtype != self.compute
-        self.empty = x.numel() == 0
         self.small = x.numel() < _SMALL
 
 
@@ -117,8 +139,10 @@ def _plan(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: 
     )
     if not x.is_contiguous():
         key += x.stride()
+    if not (x.is_cpu and numerator.is_cpu and denominator.is_cpu):
+        key += (x.device, numerator.device, denominator.device)
     plan = _plans.get(key)
-    if plan is None or not (x.is_cpu and numerator.is_cpu and denominator.is_cpu):
+    if plan is None:
         plan = _Plan(x, numerator, denominator, variant, dim)
         if len(_plans) >= _MOST_PLANS:
             _plans.clear()
@@ -143,13 +167,11 @@ def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim
         numerator = _converted(numerator, plan.compute)
     if plan.convert_denominator or denominator.is_neg() or not denominator.is_contiguous():
         denominator = _converted(denominator, plan.compute)
-    plan.forward(
-        x.data_ptr(),
-        numerator.data_ptr(),
-        denominator.data_ptr(),
-        out.data_ptr(),
-        1 if plan.small else get_num_threads(),
-    )
+    addresses = (x.data_ptr(), numerator.data_ptr(), denominator.data_ptr(), out.data_ptr())
+    if plan.device is None:
+        plan.forward(*addresses, 1 if plan.small else get_num_threads())
+    else:
+        plan.forward(*addresses, plan.device, _current_stream(plan.device))
     return out
 
 
@@ -176,7 +198,7 @@ def backward(
     if plan.convert_denominator or b.is_neg() or not b.is_contiguous():
         b = _converted(b, plan.compute)
     a_gradient, b_gradient = _empty_like(a), _empty_like(b)
-    plan.backward(
+    addresses = (
         gradient.data_ptr(),
         x.data_ptr(),
         a.data_ptr(),
@@ -184,8 +206,12 @@ def backward(
         x_gradient.data_ptr(),
         a_gradient.data_ptr(),
         b_gradient.data_ptr(),
-        1 if plan.small else get_num_threads(),
     )
+    if plan.device is None:
+        plan.backward(*addresses, 1 if plan.small else get_num_threads())
+    else:
+        scratch = _scratch(plan.workspace, x)
+        plan.backward(*addresses, scratch.data_ptr(), plan.device, _current_stream(plan.device))
     if plan.convert_numerator:
         a_gradient = a_gradient.to(numerator.dtype)
     if plan.convert_denominator:
