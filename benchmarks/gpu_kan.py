@@ -13,7 +13,8 @@ import json
 import secrets
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,14 @@ DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 SETS = 3
 
 
-def median_ms(calls: list[Callable[[], object]], replays: int = 30) -> float:
+def event() -> Any:
+    """A point in a stream, with the time at which it was reached."""
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+def median_ms(calls: Sequence[Callable[[], object]], replays: int = 30) -> float:
     """Of one call, in turns through `calls`."""
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for call in calls:
@@ -43,9 +49,9 @@ def median_ms(calls: list[Callable[[], object]], replays: int = 30) -> float:
     with torch.cuda.graph(graph):
         for call in calls:
             call()
-    times = []
+    times: list[float] = []
     for _ in range(replays):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = event(), event()
         begin.record()
         graph.replay()
         end.record()
@@ -81,17 +87,14 @@ def kernels(shape: tuple[int, ...], dtype: torch.dtype) -> dict[str, Any]:
     off = check(xs[0], gs[0], a, b)
     size = xs[0].numel() * xs[0].element_size()
     outs = [torch.empty_like(x) for x in xs]
-    copy = median_ms([lambda x=x, y=y: y.copy_(x) for x, y in zip(xs, outs, strict=True)])
+    copy = median_ms([partial(y.copy_, x) for x, y in zip(xs, outs, strict=True)])
     bandwidth = 2 * size / copy
     del outs
-    forward = median_ms([lambda x=x: _kernel.forward(x, a, b, "A", -1) for x in xs])
+    forward = median_ms([partial(_kernel.forward, x, a, b, "A", -1) for x in xs])
     backward = median_ms(
-        [
-            lambda x=x, g=g: _kernel.backward(g, x, a, b, "A", -1)
-            for x, g in zip(xs, gs, strict=True)
-        ]
+        [partial(_kernel.backward, g, x, a, b, "A", -1) for x, g in zip(xs, gs, strict=True)]
     )
-    gelu = median_ms([lambda x=x: nn.functional.gelu(x) for x in xs])
+    gelu = median_ms([partial(nn.functional.gelu, x) for x in xs])
     return {
         "shape": "x".join(map(str, shape)),
         "dtype": str(dtype).removeprefix("torch."),
@@ -137,9 +140,9 @@ def training_rate(rational: bool, batch: int) -> float:
     model = nn.Sequential(*(Block(768, 12, rational) for _ in range(12))).cuda()
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     x = torch.randn(batch, 197, 768, device="cuda")
-    times = []
+    times: list[float] = []
     for turn in range(11):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = event(), event()
         begin.record()
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cuda", dtype=torch.bfloat16):

@@ -173,11 +173,11 @@ def test_other_streams_are_waited_for_by_torch_alone() -> None:
     """The work is queued on the current stream: its results are there when that stream has come so far."""
     g, x, a, b = (z.cuda() for z in draw((4001, 768), 8, torch.float32))
     expected = _ops.rational_backward(g, x, a, b, "A", -1)
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         late = x * 1  # would not be finished yet, were the kernel on another stream
-        torch.cuda._sleep(10_000_000)
+        torch.cuda._sleep(10_000_000)  # type: ignore[no-untyped-call]
         late.copy_(x)
         got = _ops.rational_backward(g, late, a, b, "A", -1)
     torch.cuda.current_stream().wait_stream(stream)

@@ -7,8 +7,9 @@ checked where there is no GPU.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,8 @@ class Recorder:
         self.twin.backward(*given, 1)  # type: ignore[call-arg]
 
 
-class Device(NamedTuple):
+@dataclass(frozen=True)
+class Device:
     type: str
     index: int
 
@@ -54,9 +56,9 @@ class Device(NamedTuple):
 class OnGpu(torch.Tensor):
     """A CPU tensor that says it is on a GPU."""
 
-    is_cpu = False  # type: ignore[assignment]
+    is_cpu = False
     device = Device("cuda", DEVICE)  # type: ignore[assignment]
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
 
 @pytest.fixture
@@ -95,11 +97,11 @@ def test_same_answer_as_on_the_cpu(
     x, g = (LAYOUTS[layout](torch.randn(6, 5, 24)).to(of_x) for _ in range(2))
     a, b = torch.randn(1, 6).to(of_model), torch.rand(4, 4 + (variant == "C")).to(of_model)
     expected = _kernel.forward(x, a, b, variant, -1)
-    out = _kernel.forward(*(there(z) for z in (x, a, b)), variant, -1)
+    out = _kernel.forward(there(x), there(a), there(b), variant, -1)
     assert torch.equal(out.as_subclass(Tensor), expected)
     assert out.stride() == expected.stride()
     slopes = _kernel.backward(g, x, a, b, variant, -1)
-    got = _kernel.backward(*(there(z) for z in (g, x, a, b)), variant, -1)
+    got = _kernel.backward(there(g), there(x), there(a), there(b), variant, -1)
     for part, whole in zip(got, slopes, strict=True):
         assert part.dtype == whole.dtype
         assert torch.equal(part.as_subclass(Tensor), whole)
