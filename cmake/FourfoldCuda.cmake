@@ -102,7 +102,7 @@ function(fourfold_add_cuda)
     target_compile_definitions(fourfold_cuda PRIVATE FOURFOLD_LEVEL=gpu)
     target_compile_options(
       fourfold_cuda PRIVATE ${fourfold_gencode} -Xptxas=-v -Xcompiler=-Wall,-Wextra
-                            $<$<BOOL:${FOURFOLD_WERROR}>:-Xcompiler=-Werror,-Werror=all-warnings>)
+                            $<$<BOOL:${FOURFOLD_WERROR}>:-Xcompiler=-Werror> $<$<BOOL:${FOURFOLD_WERROR}>:-Werror=all-warnings>)
     set_target_properties(
       fourfold_cuda PROPERTIES CUDA_VISIBILITY_PRESET hidden RULE_LAUNCH_COMPILE
                                "\"${CMAKE_COMMAND}\" -P \"${fourfold_cmake}/keep_resources.cmake\" -- <OBJECT>")
