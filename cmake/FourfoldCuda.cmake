@@ -1,15 +1,23 @@
 # FOURFOLD_CUDA=AUTO|ON|OFF. CUDA twins of the kernels live beside them as csrc/<family>/*.cu and make the extension
-# module _cuda. None exists yet, so _cuda is not a target; this finds out whether they could be built here and says so.
-# FOURFOLD_CUDA_REPORT goes into fourfold.show_config().
+# module _cuda, if a compiler works. FOURFOLD_CUDA_BUILD says whether, FOURFOLD_CUDA_REPORT why, for
+# fourfold.show_config().
 set(FOURFOLD_CUDA "AUTO" CACHE STRING "CUDA kernels: AUTO (if a compiler works), ON (required), OFF")
 set_property(CACHE FOURFOLD_CUDA PROPERTY STRINGS AUTO ON OFF)
 if(NOT FOURFOLD_CUDA MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "FOURFOLD_CUDA=${FOURFOLD_CUDA}: expected AUTO, ON or OFF")
 endif()
 
-# Turing, Ampere, Hopper, Blackwell, and PTX of the last for what comes later.
-if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real 100)
+# Turing, Ampere, Hopper, Blackwell. The last three share one intermediate code (PTX), of which a driver also makes code
+# for what comes later: half of the time of a compilation goes into that. CMAKE_CUDA_ARCHITECTURES, if given, replaces
+# them, for instance by 90 on a machine with Hopper GPUs.
+if(DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(fourfold_gencode)
+  list(JOIN CMAKE_CUDA_ARCHITECTURES ", " FOURFOLD_CUDA_ARCHITECTURES)
+else()
+  set(CMAKE_CUDA_ARCHITECTURES OFF)
+  set(fourfold_gencode "SHELL:-gencode arch=compute_75,code=sm_75"
+                       "SHELL:-gencode arch=compute_80,code=[compute_80,sm_80,sm_90,sm_100]")
+  set(FOURFOLD_CUDA_ARCHITECTURES "sm_75, sm_80, sm_90, sm_100 and PTX of compute_80")
 endif()
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 
@@ -19,7 +27,7 @@ set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 function(fourfold_look_for_cuda)
   include(CheckLanguage)
   check_language(CUDA)
-  set(key "${CMAKE_CUDA_COMPILER} for ${CMAKE_CUDA_ARCHITECTURES}")
+  set(key "${CMAKE_CUDA_COMPILER} for ${FOURFOLD_CUDA_ARCHITECTURES}")
   if(FOURFOLD_CUDA_PROBED STREQUAL key)
     return()
   endif()
@@ -27,12 +35,14 @@ function(fourfold_look_for_cuda)
   set(found "no CUDA compiler found")
   if(CMAKE_CUDA_COMPILER)
     set(probe "${CMAKE_CURRENT_BINARY_DIR}/cuda_probe")
+    list(JOIN fourfold_gencode "\" \"" options)
     file(WRITE "${probe}/CMakeLists.txt"
          "cmake_minimum_required(VERSION 3.20...4.0)\n"
          "set(CMAKE_CUDA_ARCHITECTURES ${CMAKE_CUDA_ARCHITECTURES})\n"
          "project(probe LANGUAGES CUDA)\n"
          "message(STATUS \"version=\${CMAKE_CUDA_COMPILER_VERSION};\")\n"
-         "add_executable(probe probe.cu)\n")
+         "add_executable(probe probe.cu)\n"
+         "target_compile_options(probe PRIVATE \"${options}\")\n")
     file(WRITE "${probe}/probe.cu"
          "__global__ void twice(double* x) { x[threadIdx.x] *= 2.0; }\n"
          "int main() { twice<<<1, 1>>>(nullptr); return 0; }\n")
@@ -50,8 +60,7 @@ function(fourfold_look_for_cuda)
       string(REGEX MATCH "version=([0-9.]+)" _ "${output}")
       set(found "CUDA compiler ${CMAKE_MATCH_1} found (${CMAKE_CUDA_COMPILER})")
     else()
-      list(JOIN CMAKE_CUDA_ARCHITECTURES ", " architectures)
-      set(found "${CMAKE_CUDA_COMPILER} does not compile a kernel for ${architectures}")
+      set(found "${CMAKE_CUDA_COMPILER} does not compile a kernel for ${FOURFOLD_CUDA_ARCHITECTURES}")
       file(WRITE "${probe}/output.txt" "${output}")
     endif()
   endif()
@@ -60,14 +69,43 @@ function(fourfold_look_for_cuda)
   set(FOURFOLD_CUDA_PROBED "${key}" CACHE INTERNAL "")
 endfunction()
 
-if(FOURFOLD_CUDA STREQUAL "OFF")
-  set(FOURFOLD_CUDA_REPORT "not built: FOURFOLD_CUDA=OFF")
-else()
+set(fourfold_cmake "${CMAKE_CURRENT_LIST_DIR}")
+if(NOT FOURFOLD_CUDA STREQUAL "OFF")
   fourfold_look_for_cuda()
   if(FOURFOLD_CUDA STREQUAL "ON" AND NOT FOURFOLD_CUDA_WORKS)
     message(FATAL_ERROR "FOURFOLD_CUDA=ON: ${FOURFOLD_CUDA_FOUND}; install a CUDA toolkit that does, or set "
                         "CMAKE_CUDA_COMPILER, or FOURFOLD_CUDA=AUTO to build without CUDA")
   endif()
-  set(FOURFOLD_CUDA_REPORT "not built: no kernel has a CUDA twin yet; ${FOURFOLD_CUDA_FOUND}")
+endif()
+
+set(FOURFOLD_CUDA_BUILD FALSE)
+if(FOURFOLD_CUDA STREQUAL "OFF")
+  set(FOURFOLD_CUDA_REPORT "not built: FOURFOLD_CUDA=OFF")
+elseif(FOURFOLD_CUDA_WORKS)
+  set(FOURFOLD_CUDA_BUILD TRUE)
+  set(FOURFOLD_CUDA_REPORT "built for ${FOURFOLD_CUDA_ARCHITECTURES}; ${FOURFOLD_CUDA_FOUND}")
+else()
+  set(FOURFOLD_CUDA_REPORT "not built: ${FOURFOLD_CUDA_FOUND}")
 endif()
 message(STATUS "fourfold CUDA: ${FOURFOLD_CUDA_REPORT}")
+
+# fourfold_add_cuda(source...)
+#
+# Adds CUDA sources to the extension module _cuda. What ptxas says of each kernel's registers, stack and spills is kept
+# beside the object files, as <object>.resources, for tools/cuda_resources.py.
+function(fourfold_add_cuda)
+  if(NOT TARGET fourfold_cuda)
+    add_library(fourfold_cuda OBJECT)
+    target_include_directories(fourfold_cuda PRIVATE "${fourfold_csrc}")
+    target_compile_features(fourfold_cuda PRIVATE cuda_std_20)
+    # gpu: the name of these kernels' namespace, where those of the CPU have an ISA level.
+    target_compile_definitions(fourfold_cuda PRIVATE FOURFOLD_LEVEL=gpu)
+    target_compile_options(
+      fourfold_cuda PRIVATE ${fourfold_gencode} -Xptxas=-v -Xcompiler=-Wall,-Wextra
+                            $<$<BOOL:${FOURFOLD_WERROR}>:-Xcompiler=-Werror> $<$<BOOL:${FOURFOLD_WERROR}>:-Werror=all-warnings>)
+    set_target_properties(
+      fourfold_cuda PROPERTIES CUDA_VISIBILITY_PRESET hidden RULE_LAUNCH_COMPILE
+                               "\"${CMAKE_COMMAND}\" -P \"${fourfold_cmake}/keep_resources.cmake\" -- <OBJECT>")
+  endif()
+  target_sources(fourfold_cuda PRIVATE ${ARGN})
+endfunction()

@@ -2,11 +2,11 @@
 
 #include <array>
 #include <cstdint>
-#include <initializer_list>
 #include <map>
 #include <optional>
 #include <stdexcept>
 
+#include "bindings/addresses.hpp"
 #include "bindings/dlpack.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
@@ -19,15 +19,6 @@ namespace {
 
 // Below so many elements a call takes about as long as letting another thread have the lock and taking it back.
 constexpr std::size_t kWorthReleasing = 4096;
-
-// A tensor without memory, such as one of FakeTensorMode, has address 0. (So has a denominator of degree 0.)
-void refuse_null(std::initializer_list<std::uintptr_t> addresses) {
-    for (std::uintptr_t address : addresses) {
-        if (address == 0) throw std::runtime_error("a tensor without memory reached a kernel");
-    }
-}
-
-void* at(std::uintptr_t address) { return reinterpret_cast<void*>(address); }
 
 class SmallCalls;
 

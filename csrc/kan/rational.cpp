@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kan/rational_kernels.hpp"
+#include "kan/rational_limit.hpp"
 #include "support/aligned.hpp"
 #include "support/isa.hpp"
 #include "support/thread_pool.hpp"
@@ -70,29 +71,6 @@ struct Plan {
     std::size_t groups_per_item(const RationalShape& shape) const { return rows_per_item > 0 ? shape.groups : 1; }
 };
 
-// The exponent of a number's highest bit; that of a denormal number counts as one below the normal ones, that of
-// infinity and NaN as one above.
-template <class T>
-int exponent_of(T value) {
-    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-    constexpr int mantissa = std::numeric_limits<T>::digits - 1, bias = std::numeric_limits<T>::max_exponent - 1;
-    return static_cast<int>((std::bit_cast<Bits>(value) << 1) >> (mantissa + 1)) - bias;
-}
-
-// What the powers of two in `safe_limit` may be.
-template <class T>
-struct Exponents {
-    static constexpr bool is_float = std::is_same_v<T, float>;
-    static constexpr int limit = is_float ? 16 : 128;        // of L
-    static constexpr int powers = is_float ? 96 : 960;       // of L^degree
-    static constexpr int numerator = is_float ? 92 : 900;    // of a_i L^i
-    static constexpr int denominator = is_float ? 66 : 516;  // of c_j L^j
-    // F Q' for |x| < 1: at most 13 coefficients a, and 78 = 1 + 2 + .. + 12 times the largest c.
-    static constexpr int both = is_float ? 114 : 1000;
-
-    static int of_limit(int m, int n) { return std::min(limit, powers / std::max({m, n, 1})); }
-};
-
 // Of the magnitudes; NaN counts as the largest.
 template <class T>
 T largest(const T* from, const T* end) {
@@ -105,31 +83,9 @@ T largest(const T* from, const T* end) {
 // Whether coefficients of these sizes restrict no group's limit.
 template <class T>
 bool all_small(T largest_a, int m, T largest_c, int n) {
-    using E = Exponents<T>;
+    using E = LimitExponents<T>;
     const int exponent = E::of_limit(m, n), of_a = exponent_of(largest_a), of_c = exponent_of(largest_c);
     return E::numerator - of_a >= exponent * m && E::denominator - of_c >= exponent * n && of_a + of_c <= E::both;
-}
-
-// The largest power of two L, at most 2^16 (float) or 2^128 (double), for which all intermediates of Horner's form and
-// of the powers up to L^degree stay far from overflow, and 1/Q from underflow. -1 if there is none.
-template <class T>
-T safe_limit(const T* a, int m, const T* c, int n) {
-    using E = Exponents<T>;
-    int exponent = E::of_limit(m, n);
-    // Returns the largest exponent of the coefficients.
-    const auto restrict_to = [&](const T* coefficients, int degree, int bound) {
-        int highest = -bound;
-        for (int k = 0; k <= degree; ++k) {
-            if (coefficients[k] == 0) continue;
-            const int size = exponent_of(coefficients[k]);
-            highest = std::max(highest, size);
-            exponent = std::min(exponent, size > bound ? -1 : k > 0 ? (bound - size) / k : exponent);
-        }
-        return highest;
-    };
-    const int of_both = restrict_to(a, m, E::numerator) + restrict_to(c, n, E::denominator);
-    if (exponent < 0 || of_both > E::both) return T(-1);
-    return std::ldexp(T(1), exponent);
 }
 
 // Owns what PreparedRational points to.
@@ -158,10 +114,13 @@ public:
         }
         // Group by group takes longer than all the rest of a small call, and is needed for huge coefficients only.
         if (all_small(largest(a, c), shape.m, largest(c, limit), shape.n)) {
-            std::fill_n(limit, shape.groups, std::ldexp(T(1), Exponents<T>::of_limit(shape.m, shape.n)));
+            std::fill_n(limit, shape.groups, power_of_two<T>(LimitExponents<T>::of_limit(shape.m, shape.n)));
         } else {
             for (std::size_t g = 0; g < shape.groups; ++g) {
-                limit[g] = safe_limit(a + g * m1, shape.m, c + g * n1, shape.n);
+                const T* own_a = a + g * m1;
+                const T* own_c = c + g * n1;
+                limit[g] = safe_limit<T>([=](int i) { return own_a[i]; }, shape.m, [=](int j) { return own_c[j]; },
+                                         shape.n);
             }
         }
         // Rounding to bfloat16 relies on it; see storage.hpp.

@@ -1,5 +1,6 @@
 // A rational function at one point where the fast form might overflow: in y = 1/t, with the highest coefficients that
-// are not zero, in a type of a wider range. Internal linkage: included by kernel sources only.
+// are not zero, in a type of a wider range. For the CPU and
+// the GPU. Internal linkage: included by kernel sources only.
 //
 // With m and n from here on those highest degrees, P = x^m p(1/x), W = t^n w(y), Q = t^n q, q = constant y^n + s w,
 // s = -1 where W is folded and negative, else 1, and f = p/q:
@@ -11,108 +12,97 @@
 
 #include <cmath>
 
-#include "kan/rational_kernels.hpp"
-#include "support/simd.hpp"
+#include "support/host_device.hpp"
 
 namespace fourfold::kan::FOURFOLD_LEVEL {
 namespace {
 
-template <class T>
-struct WiderOf;
-template <>
-struct WiderOf<float> {
-    using type = double;
-};
-template <>
-struct WiderOf<double> {
-    using type = long double;
-};
-
-template <class T>
+// `Coefficients` are those of one group: their type T, m and n, a(i), c(j), whether W is folded, what constant is added
+// to it then (variant A: 0), and whether it is a polynomial in |x|.
+template <class Wide, class Coefficients>
 class FarPoint {
-    using Wide = typename WiderOf<T>::type;
+    using T = typename Coefficients::T;
 
 public:
-    FarPoint(const PreparedRational<T>& rational, std::size_t group, T x)
-        : a_(rational.a + group * static_cast<std::size_t>(rational.shape.m + 1)),
-          c_(rational.c + group * static_cast<std::size_t>(rational.shape.n + 1)),
-          m_(highest(a_, rational.shape.m)),
-          n_(highest(c_, rational.shape.n)),
-          absolute_(rational.shape.variant == Variant::A),
-          x_(x),
-          t_(absolute_ && x < 0 ? -x : x),
-          sigma_(absolute_ && x < 0 ? -1 : 1) {
+    FOURFOLD_HOST_DEVICE FarPoint(const Coefficients& given, T x)
+        : m_(given.m), n_(given.n), x_(x), t_(given.absolute && x < 0 ? -x : x), sigma_(T(1)) {
+        if (given.absolute && x < 0) sigma_ = T(-1);
+        FOURFOLD_ROLLED
+        while (m_ > 0 && given.a(m_) == 0) --m_;
+        FOURFOLD_ROLLED
+        while (n_ > 0 && given.c(n_) == 0) --n_;
         // Coefficients alone can make a point far; near the origin powers do not overflow.
-        inverse_ = !(std::fabs(x_) <= 1);
-        const Wide at_p = inverse_ ? 1 / x_ : x_;
-        const Wide at_w = inverse_ ? 1 / t_ : t_;
+        inverse_ = !(std::fabs(x) <= 1);
+        const Wide at_p = inverse_ ? Wide(T(1)) / x_ : x_;
+        const Wide at_w = inverse_ ? Wide(T(1)) / t_ : t_;
         y_ = at_w;
-        Wide p = 0, w = 0;
+        Wide p = T(0), w = T(0);
         // Both in Horner's form: in y from the lowest coefficient up, in x from the highest down.
+        FOURFOLD_ROLLED
         for (int k = 0; k <= m_; ++k) {
             const int i = inverse_ ? k : m_ - k;
-            p = p * at_p + a_[i];
+            p = p * at_p + Wide(given.a(i));
         }
+        FOURFOLD_ROLLED
         for (int k = 0; k <= n_; ++k) {
             const int j = inverse_ ? k : n_ - k;
-            w = w * at_w + c_[j];
+            w = w * at_w + Wide(given.c(j));
         }
+        FOURFOLD_ROLLED
         for (int k = inverse_ ? 0 : 1; k <= m_; ++k) {
             const int i = inverse_ ? k : m_ + 1 - k;
-            dp_ = dp_ * at_p + static_cast<Wide>(i) * a_[i];
+            dp_ = dp_ * at_p + Wide(static_cast<T>(i)) * Wide(given.a(i));
         }
+        FOURFOLD_ROLLED
         for (int k = inverse_ ? 0 : 1; k <= n_; ++k) {
             const int j = inverse_ ? k : n_ + 1 - k;
-            dw_ = dw_ * at_w + static_cast<Wide>(j) * c_[j];
+            dw_ = dw_ * at_w + Wide(static_cast<T>(j)) * Wide(given.c(j));
         }
-        const bool odd = inverse_ && n_ % 2 == 1 && t_ < 0;
-        s_ = rational.folded && (odd ? -w : w) < 0 ? -1 : 1;
-        q_ = static_cast<Wide>(rational.constant) * (inverse_ ? times_power(1, -n_) : Wide(1)) + s_ * w;
+        const bool odd = inverse_ && n_ % 2 == 1 && t_ < Wide(T(0));
+        s_ = given.folded && (odd ? -w : w) < Wide(T(0)) ? T(-1) : T(1);
+        q_ = Wide(given.constant) * (inverse_ ? times_power(T(1), -n_) : Wide(T(1))) + s_ * w;
         f_ = p / q_;
     }
 
-    Wide value() const { return inverse_ ? times_power(sign_power(m_) * f_, m_ - n_) : f_; }
+    FOURFOLD_HOST_DEVICE Wide value() const { return inverse_ ? times_power(sign_power(m_) * f_, m_ - n_) : f_; }
 
-    Wide derivative() const {
+    FOURFOLD_HOST_DEVICE Wide derivative() const {
         if (!inverse_) return dp_ / q_ - f_ * (sigma_ * s_ * dw_ / q_);
         return times_power(sign_power(m_ - 1) * (dp_ - s_ * f_ * dw_) / q_, m_ - 1 - n_);
     }
 
     // g x^i / Q
-    Wide numerator_term(T g, int i) const {
-        if (!inverse_) return g * power(x_, i) / q_;
-        return times_power(sign_power(i) * (g / q_), i - n_);
+    FOURFOLD_HOST_DEVICE Wide numerator_term(T g, int i) const {
+        if (!inverse_) return Wide(g) * power(x_, i) / q_;
+        return times_power(sign_power(i) * (Wide(g) / q_), i - n_);
     }
 
     // -g F/Q dQ/dc_j
-    Wide denominator_term(T g, int j) const {
-        const Wide factor = -s_ * g * (f_ / q_);
+    FOURFOLD_HOST_DEVICE Wide denominator_term(T g, int j) const {
+        const Wide factor = -s_ * Wide(g) * (f_ / q_);
         if (!inverse_) return factor * power(t_, j);
         return times_power(sign_power(m_) * factor, m_ - 2 * n_ + j);
     }
 
 private:
-    static int highest(const T* coefficients, int degree) {
-        while (degree > 0 && coefficients[degree] == 0) --degree;
-        return degree;
-    }
-    static Wide power(Wide base, int exponent) {
-        Wide result = 1;
-        for (int k = 0; k < exponent; ++k) result *= base;
+    FOURFOLD_HOST_DEVICE static Wide power(Wide base, int exponent) {
+        Wide result = T(1);
+        FOURFOLD_ROLLED
+        for (int k = 0; k < exponent; ++k) result = result * base;
         return result;
     }
-    Wide sign_power(int exponent) const { return exponent % 2 == 0 ? Wide(1) : sigma_; }
-    Wide times_power(Wide value, int exponent) const {
-        for (int k = 0; k < exponent; ++k) value *= t_;
-        for (int k = 0; k < -exponent; ++k) value *= y_;
+    FOURFOLD_HOST_DEVICE Wide sign_power(int exponent) const { return exponent % 2 == 0 ? Wide(T(1)) : sigma_; }
+    FOURFOLD_HOST_DEVICE Wide times_power(Wide value, int exponent) const {
+        const Wide factor = exponent < 0 ? y_ : t_;
+        const int count = exponent < 0 ? -exponent : exponent;
+        FOURFOLD_ROLLED
+        for (int k = 0; k < count; ++k) value = value * factor;
         return value;
     }
 
-    const T* a_;
-    const T* c_;
     int m_, n_;
-    bool absolute_, inverse_;
-    Wide x_, t_, sigma_, y_, dp_ = 0, dw_ = 0, s_, q_, f_;
+    bool inverse_;
+    Wide x_, t_, sigma_, y_ = T(0), dp_ = T(0), dw_ = T(0), s_ = T(0), q_ = T(0), f_ = T(0);
 };
 
 }  // namespace

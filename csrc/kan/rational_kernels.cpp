@@ -2,6 +2,7 @@
 #include "kan/rational_kernels.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kan/rational_far.hpp"
 #include "kan/rational_near.hpp"
@@ -11,6 +12,31 @@ namespace {
 
 template <class T>
 using Prepared = PreparedRational<T>;
+
+// A type of a wider range than T.
+template <class T>
+using WiderOf = std::conditional_t<sizeof(T) == 4, double, long double>;
+
+// What FarPoint sees of one group.
+template <class Number>
+struct CoefficientsOfGroup {
+    using T = Number;
+    const T *of_p, *of_w;
+    int m, n;
+    T constant;
+    bool folded, absolute;
+
+    CoefficientsOfGroup(const Prepared<T>& rational, std::size_t group)
+        : of_p(rational.a + group * static_cast<std::size_t>(rational.shape.m + 1)),
+          of_w(rational.c + group * static_cast<std::size_t>(rational.shape.n + 1)),
+          m(rational.shape.m),
+          n(rational.shape.n),
+          constant(rational.constant),
+          folded(rational.folded),
+          absolute(rational.shape.variant == Variant::A) {}
+    T a(int i) const { return of_p[i]; }
+    T c(int j) const { return of_w[j]; }
+};
 
 template <class Int>
 FOURFOLD_INLINE bool any(Int mask) {
@@ -110,8 +136,8 @@ FOURFOLD_INLINE void forward_strip(const Formula<S, Absolute>& formula, Degrees<
                                    const Coefficients& coefficients, std::size_t count, const S* x, S* out) {
     const S* const inputs[] = {x};
     for_packs<S, Coefficients::pack>(count, inputs, out, [&]<int K>(std::size_t at, const S* const(&from)[1], S* to) {
-        store_pack<K>(to, value_of<S, M, N>(formula, degrees, load_pack<K>(from[0]), coefficients.numerator(at),
-                                            coefficients.denominator(at)));
+        store_pack<K>(to, value_of(formula, degrees, load_pack<K>(from[0]), coefficients.numerator(at),
+                                   coefficients.denominator(at)));
     });
 }
 
@@ -152,9 +178,9 @@ FOURFOLD_INLINE void backward_strip(const Formula<S, Absolute>& formula, Degrees
                     for (int k = 0; k < K; ++k) sums[j] -= s.v[k] * power.v[k];
                 }
             } const subtract_c{sums_c};
-            store_pack<K>(
-                to, gradients_of<S, M, N>(formula, degrees, load_pack<K>(from[0]), load_pack<K>(from[1]),
-                                          coefficients.numerator(at), coefficients.denominator(at), add_a, subtract_c));
+            store_pack<K>(to,
+                          gradients_of(formula, degrees, load_pack<K>(from[0]), load_pack<K>(from[1]),
+                                       coefficients.numerator(at), coefficients.denominator(at), add_a, subtract_c));
         });
     degrees.repeat(degrees.m + 1, [&](int i) { store(scratch + i * lanes, sums_a[i]); });
     degrees.repeat(degrees.n + 1, [&](int j) { store(scratch_c + j * lanes, sums_c[j]); });
@@ -191,9 +217,8 @@ FOURFOLD_INLINE void backward_strip(const Formula<S, Absolute>& formula, Degrees
                 store(sums + j * stride, load<Vec>(sums + j * stride) - s.v[0] * power.v[0]);
             }
         } const subtract_c{scratch + at + static_cast<std::size_t>(degrees.m + 1) * stride, stride};
-        store_pack<1>(
-            to, gradients_of<S, M, N>(formula, degrees, load_pack<1>(from[0]), load_pack<1>(from[1]),
-                                      coefficients.numerator(at), coefficients.denominator(at), add_a, subtract_c));
+        store_pack<1>(to, gradients_of(formula, degrees, load_pack<1>(from[0]), load_pack<1>(from[1]),
+                                       coefficients.numerator(at), coefficients.denominator(at), add_a, subtract_c));
     });
 }
 
@@ -230,7 +255,9 @@ void for_far(const Prepared<typename Vector<S>::T>& rational, std::size_t begin,
     for (std::size_t at = begin; at < begin + count; ++at) {
         const std::size_t group = at / rational.shape.run % rational.shape.groups;
         const T value = load_one(x + at);
-        if (std::fabs(value) > rational.limit[group]) work(group, at, FarPoint<T>(rational, group, value));
+        if (!(std::fabs(value) > rational.limit[group])) continue;
+        const CoefficientsOfGroup<T> coefficients(rational, group);
+        work(group, at, FarPoint<WiderOf<T>, CoefficientsOfGroup<T>>(coefficients, value));
     }
 }
 

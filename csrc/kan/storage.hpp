@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kan/element.hpp"
 #include "support/simd.hpp"
 
 #if FOURFOLD_LEVEL_INDEX >= 1
@@ -25,13 +26,6 @@ inline constexpr int kVectorBytes = 32;
 inline constexpr int kVectorBytes = 16;
 #endif
 
-struct BFloat16 {
-    std::uint16_t bits;
-};
-struct Float16 {
-    std::uint16_t bits;
-};
-
 // Signed integers as wide as what is stored.
 template <class S>
 struct BitsOf : IntegerOf<S> {};
@@ -42,15 +36,6 @@ struct BitsOf<BFloat16> {
 template <>
 struct BitsOf<Float16> {
     using type = std::int16_t;
-};
-
-template <class S>
-struct ComputeOf {
-    using type = float;
-};
-template <>
-struct ComputeOf<double> {
-    using type = double;
 };
 
 template <class S>

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import sys
 from typing import Any
 
 from fourfold import _core
+from fourfold._gpu import cuda_config
 from fourfold._threads import get_num_threads, threads_source
 from fourfold._version import __version__
 
@@ -28,7 +28,8 @@ def show_config() -> dict[str, dict[str, Any]]:
         - ``"python"``: version, implementation, whether the global interpreter lock is on;
         - ``"isa"``: instruction-set levels built, those that this CPU runs, and the one in use;
         - ``"threads"``: how many the kernels use, and where the number comes from;
-        - ``"cuda"``: whether the CUDA kernels are built, and what the build found;
+        - ``"cuda"``: whether the CUDA kernels are built, what the build found, and how many devices
+          there are, or why none;
         - ``"packages"``: versions of numpy, scipy and torch, None for what is not installed.
 
     Raises
@@ -57,10 +58,7 @@ def show_config() -> dict[str, dict[str, Any]]:
             "FOURFOLD_ISA": os.environ.get("FOURFOLD_ISA"),
         },
         "threads": {"in_use": get_num_threads(), "source": threads_source()},
-        "cuda": {
-            "built": importlib.util.find_spec("fourfold._cuda") is not None,
-            "at_build": build["cuda"],
-        },
+        "cuda": cuda_config(),
         "packages": {name: _version(name) for name in ("numpy", "scipy", "torch")},
     }
     width = max(len(key) for section in config.values() for key in section)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch.autograd import forward_ad
 
+from fourfold._gpu import has_cuda_kernels
+
 __all__ = ["in_forward_mode", "is_eager", "is_plain"]
 
 Tensor = torch.Tensor
@@ -27,9 +29,10 @@ def is_plain(x: Tensor, numerator: Tensor, denominator: Tensor) -> bool:
         and type(numerator) in _PLAIN
         and type(denominator) in _PLAIN
         and not _is_dynamo()
-        and x.is_cpu
-        and numerator.is_cpu
-        and denominator.is_cpu
+        and (
+            (x.is_cpu and numerator.is_cpu and denominator.is_cpu)
+            or (x.is_cuda and has_cuda_kernels())
+        )
         and x.layout is _STRIDED
         and _transform() is None
         and _dispatch_modes() == 0

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from fourfold import _core
+from fourfold._gpu import cuda_kernels, has_cuda_kernels, no_cuda_kernels
 from fourfold._threads import get_num_threads
 from fourfold.kan._signature import VARIANTS, check
 
-__all__ = ["backward", "forward", "no_kernel_for"]
+__all__ = ["backward", "forward", "has_kernel_for", "no_kernel_for"]
 
 Tensor = torch.Tensor
 _empty_like = torch.empty_like
@@ -30,12 +31,27 @@ _exchange_api = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
 _small_calls = None if _exchange_api is None else _core.kan.SmallCalls(_exchange_api)
 
 
+def has_kernel_for(device: torch.device) -> bool:
+    """Whether this installation computes on such a device. Meta tensors only have shapes."""
+    return device.type in ("cpu", "meta") or (device.type == "cuda" and has_cuda_kernels())
+
+
 def no_kernel_for(device: torch.device) -> NotImplementedError:
     """What to raise for tensors on such a device."""
+    why = f": {no_cuda_kernels()}" if device.type == "cuda" else ""
     return NotImplementedError(
-        f"kan.rational has no kernel for tensors on {device}, only for the CPU; "
+        f"kan.rational has no kernel for tensors on {device}, only for the CPU{why}; "
         "implementation='torch' runs on any device"
     )
+
+
+def _current_stream(device: int) -> int:
+    # What torch.cuda.current_stream(device).cuda_stream says, without making a Stream.
+    return torch._C._cuda_getCurrentRawStream(device)
+
+
+def _scratch(size: int, like: Tensor) -> Tensor:
+    return torch.empty(size, dtype=torch.uint8, device=like.device)
 
 
 class _Plan:
@@ -47,19 +63,22 @@ class _Plan:
         "compute",
         "convert_denominator",
         "convert_numerator",
+        "device",
         "empty",
         "forward",
         "small",
+        "workspace",
     )
 
     def __init__(
         self, x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int
     ) -> None:
         signature = check(x, numerator, denominator, variant, dim)
-        if not x.is_cpu:
+        on_gpu = x.device.type == "cuda" and has_cuda_kernels()
+        if not (x.is_cpu or on_gpu):
             raise no_kernel_for(x.device)
         rows, run = _around(x, signature.dim)
-        call = _core.kan.Rational(
+        call: Any = (cuda_kernels() if on_gpu else _core).kan.Rational(
             rows=rows,
             groups=signature.groups,
             run=signature.channels // signature.groups * run,
@@ -71,10 +90,13 @@ class _Plan:
             storage=_STORAGE[x.dtype],
         )
         self.call, self.forward, self.backward = call, call.forward, call.backward
+        self.device: int | None = x.device.index if on_gpu else None
+        self.empty = x.numel() == 0
+        # Bytes of scratch of the backward pass.
+        self.workspace: int = call.workspace(self.device) if on_gpu and not self.empty else 0
         self.compute = torch.float64 if x.dtype == torch.float64 else torch.float32
         self.convert_numerator = numerator.dtype != self.compute
         self.convert_denominator = denominator.dtype != self.compute
-        self.empty = x.numel() == 0
         self.small = x.numel() < _SMALL
 
 
@@ -111,7 +133,9 @@ def _dense(x: Tensor) -> Tensor:
 
 def _plan(x: Tensor, a: Tensor, b: Tensor, variant: str, dim: int, strides: Any) -> _Plan:
     """For x as it is laid out; `strides` None stands for contiguous ones, which takes less time to find."""
-    key = (x.shape, x.dtype, a.shape, a.dtype, b.shape, b.dtype, variant, dim, strides)
+    key: Any = (x.shape, x.dtype, a.shape, a.dtype, b.shape, b.dtype, variant, dim, strides)
+    if not (x.is_cpu and a.is_cpu and b.is_cpu):
+        key += (x.device, a.device, b.device)
     plan = _plans.get(key)
     if plan is None:
         plan = _Plan(x, a, b, variant, dim)
@@ -148,13 +172,11 @@ def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim
         numerator = _converted(numerator, plan.compute)
     if plan.convert_denominator or negated or not denominator.is_contiguous():
         denominator = _converted(denominator, plan.compute)
-    plan.forward(
-        x.data_ptr(),
-        numerator.data_ptr(),
-        denominator.data_ptr(),
-        out.data_ptr(),
-        1 if plan.small else get_num_threads(),
-    )
+    addresses = (x.data_ptr(), numerator.data_ptr(), denominator.data_ptr(), out.data_ptr())
+    if plan.device is None:
+        plan.forward(*addresses, 1 if plan.small else get_num_threads())
+    else:
+        plan.forward(*addresses, plan.device, _current_stream(plan.device))
     return out
 
 
@@ -183,7 +205,7 @@ def backward(
     if plan.convert_denominator or b.is_neg() or not b.is_contiguous():
         b = _converted(b, plan.compute)
     a_gradient, b_gradient = _empty_like(a), _empty_like(b)
-    plan.backward(
+    addresses = (
         gradient.data_ptr(),
         x.data_ptr(),
         a.data_ptr(),
@@ -191,8 +213,12 @@ def backward(
         x_gradient.data_ptr(),
         a_gradient.data_ptr(),
         b_gradient.data_ptr(),
-        1 if plan.small else get_num_threads(),
     )
+    if plan.device is None:
+        plan.backward(*addresses, 1 if plan.small else get_num_threads())
+    else:
+        scratch = _scratch(plan.workspace, x)
+        plan.backward(*addresses, scratch.data_ptr(), plan.device, _current_stream(plan.device))
     if plan.convert_numerator:
         a_gradient = a_gradient.to(numerator.dtype)
     if plan.convert_denominator:

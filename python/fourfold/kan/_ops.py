@@ -27,8 +27,9 @@ torch.library.define(
     " -> (Tensor, Tensor, Tensor)",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-torch.library.impl("fourfold::rational", "CPU", _kernel.forward)
-torch.library.impl("fourfold::rational_backward", "CPU", _kernel.backward)
+for _device in ("CPU", "CUDA"):
+    torch.library.impl("fourfold::rational", _device, _kernel.forward)
+    torch.library.impl("fourfold::rational_backward", _device, _kernel.backward)
 
 rational: Callable[..., Tensor] = torch.ops.fourfold.rational.default
 rational_backward: Callable[..., Gradients] = torch.ops.fourfold.rational_backward.default

@@ -111,7 +111,7 @@ def rational(
         return twin(x, numerator, denominator, variant, dim)
     if implementation != "kernel":
         raise ValueError(f"implementation: expected 'kernel' or 'torch', got {implementation!r}")
-    if x.device.type not in ("cpu", "meta"):
+    if not _kernel.has_kernel_for(x.device):
         raise _kernel.no_kernel_for(x.device)
     if not torch.compiler.is_compiling():
         if in_forward_mode():

@@ -1,0 +1,22 @@
+// The extension module _cuda: the GPU twins. Importing it needs neither a driver nor a device.
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "bindings/build_info.hpp"
+#include "bindings/cuda_register.hpp"
+#include "support/cuda_device.hpp"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
+    module.attr("__version__") = fourfold::build::version;
+    module.attr("architectures") = fourfold::build::cuda_architectures;
+    module.def("devices", [] {
+        std::string why;
+        const int count = fourfold::cuda::device_count(why);
+        return py::make_tuple(count, why);
+    });
+    py::module_ kan = module.def_submodule("kan");
+    register_cuda_kan(kan);
+}

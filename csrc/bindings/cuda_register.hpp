@@ -1,0 +1,6 @@
+// One function a file of bindings of the extension module _cuda.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+void register_cuda_kan(pybind11::module_& module);

@@ -1,0 +1,1 @@
+fourfold_add_cuda(csrc/kan/rational_forward.cu csrc/kan/rational_backward.cu)
