@@ -56,7 +56,7 @@ bool solve_group(const Matrix* matrices, int count, double limit) {
 
 std::size_t eigh_work_count(Index n) {
     const Index ld = ceil_div(n, 8) * 8;
-    return static_cast<std::size_t>(2 * n * ld + 8 * ld + 4 * (16 * n + 64) + 2 * 32 * ld + 32 * 32) +
+    return static_cast<std::size_t>(ld * ld + 3 * n * ld + 16 * ld + 4 * (16 * n + 64) + 4 * 32 * ld + 32 * 32) +
            kPackCount<double>;
 }
 

@@ -122,8 +122,7 @@ bool spectral_forward(const SpectralSystem& s, const T* const* factors, const T*
         good[static_cast<std::size_t>(b)] = smallest > 0;
         if (s.count == 0) return;
         if (!all_finite(s.count, at.total, from, threads)) good[static_cast<std::size_t>(b)] = false;
-        const auto work = scratch<T>(s.d > 1 ? s.count * at.total : 0);
-        mode_products<T>(1, s.count, s.d, modes_of(s, at, basis, b, false).data(), from, to, work.get(), threads);
+        mode_products<T>(1, s.count, s.d, modes_of(s, at, basis, b, false).data(), from, to, nullptr, threads);
         std::vector<double> sums(static_cast<std::size_t>(s.count));
         spectral_divide<T>(1, s.count, s.d, s.sizes, lists.data(), noise + b, to, sums.data(), threads);
         for (Index c = 0; c < s.count; ++c) quad[b * s.count + c] = static_cast<T>(sums[static_cast<std::size_t>(c)]);
@@ -162,8 +161,7 @@ void spectral_backward(const SpectralSystem& s, const T* basis, const T* values,
         grad_noise[b] = static_cast<T>(noise_slope);
         if (grad_y != nullptr && points > 0) {
             T* out = grad_y + b * points;
-            const auto work = scratch<T>(s.d > 1 ? points : 0);
-            mode_products<T>(1, s.count, s.d, modes.data(), one, out, work.get(), threads);
+            mode_products<T>(1, s.count, s.d, modes.data(), one, out, nullptr, threads);
             std::vector<T> twice;
             for (Index c = 0; c < s.count; ++c) twice.push_back(2 * weight[c]);
             scale_rows(s.count, at.total, twice.data(), out, out, threads);

@@ -59,7 +59,7 @@ def check_factors(factors: Sequence[Tensor]) -> None:
 
 
 def check_data(y: Tensor, factors: Sequence[Tensor] = ()) -> None:
-    """Refuse data that is not finite."""
+    """Refuse data that is not finite. ``factors``: of the decomposition that torch is to do next, if it is large."""
     if _kernel.is_large(factors) and math.isfinite(float(y.sum())):
         return
     if not _kernel.all_finite(y):
