@@ -107,7 +107,7 @@ def _cholesky(k: int, factor: Tensor, toeplitz: bool) -> Tensor:
     if bool(info.any()):
         batch = int(info.nonzero()[0, 0])
         raise not_positive_definite(k, factor[batch], batch, int(info[batch]) - 1)
-    return lower
+    return lower.contiguous()  # LAPACK's is in columns
 
 
 def not_positive_definite(
