@@ -17,8 +17,10 @@ from fourfold import gp
 
 THREADS = 2
 NOISE = 0.1
-# Of a turn: the threads of torch's OpenMP go on spinning for some 20 ms after the contestant before.
-SECONDS = 0.2
+# Of a turn, and before it: threads of torch's OpenMP go on spinning for some 20 ms after their work, those of SciPy's
+# OpenBLAS for 150 ms.
+SECONDS = 0.15
+PAUSE = 0.2
 
 # (sizes, batch, wanted ratio to linear_operator); then 0.7 and 1.5 times as large
 SYSTEMS = [
@@ -63,6 +65,7 @@ def systems(results: Results, rng: np.random.Generator, quick: bool) -> None:
             turns=5,
             seconds=SECONDS,
             threads=THREADS,
+            pause=PAUSE,
         )
         rows.append(
             {
@@ -185,6 +188,7 @@ def products(results: Results, rng: np.random.Generator, quick: bool) -> None:
             turns=5,
             seconds=SECONDS,
             threads=THREADS,
+            pause=PAUSE,
         )
         rows.append(
             {
@@ -228,6 +232,7 @@ def solves(results: Results, rng: np.random.Generator, quick: bool) -> None:
         turns=5,
         seconds=SECONDS,
         threads=THREADS,
+        pause=PAUSE,
     )
     rows = [
         {
@@ -257,7 +262,10 @@ def solves(results: Results, rng: np.random.Generator, quick: bool) -> None:
         for one, other in zip(toeplitz(), dense(), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9)
         outcome = race(
-            [Contestant("fourfold", toeplitz), Contestant("peer", dense)], turns=3, threads=THREADS
+            [Contestant("fourfold", toeplitz), Contestant("peer", dense)],
+            turns=3,
+            threads=THREADS,
+            pause=PAUSE,
         )
         rows.append(
             {

@@ -29,9 +29,12 @@ void one_mode(const Mode<T>& mode, const T* matrix, Index slabs, Index inner, co
     const Index rows = mode.rows, columns = mode.columns;
     if (inner == 1) {
         // Every item packs the matrix anew: not too few rows for each.
-        const Index some = std::max(std::clamp<Index>(ceil_div(slabs, 4), 64, 512), ceil_div(kGrain, rows * columns));
-        parallel_for(static_cast<std::size_t>(ceil_div(slabs, some)), threads, [&](std::size_t item, int) {
-            const Index s0 = static_cast<Index>(item) * some, count = std::min(some, slabs - s0);
+        const Index some = std::max(std::clamp<Index>(ceil_div(slabs, 4), 48, 512), ceil_div(kGrain, rows * columns));
+        const Index eights = ceil_div(slabs, 8), items = ceil_div(slabs, some);
+        parallel_for(static_cast<std::size_t>(items), threads, [&](std::size_t item, int) {
+            const Index i = static_cast<Index>(item), s0 = eights * i / items * 8;
+            const Index count = std::min(slabs, eights * (i + 1) / items * 8) - s0;
+            if (count <= 0) return;
             gemm({count, rows, columns, x + s0 * columns, matrix, nullptr, columns, 1, mode.cs, mode.rs,
                   out + s0 * rows, rows, Update::set, false},
                  pack_buffer<T>());
@@ -93,10 +96,10 @@ constexpr Index kBlocks = 16;
 // Gram products of modes of this size are cut by columns of the result.
 constexpr Index kWide = 64;
 
-// Square matrices only. The trailing modes whose blocks stay in cache are done together, block by block, the last one
-// from x to out and the others in place; then the leading ones, from the inside out.
+// In place, for square matrices. The trailing modes whose blocks stay in cache are done together, block by block, the
+// last one from x to out and the others in place; then the leading ones, from the inside out.
 template <class T>
-void square_products(Index b, Index count, int d, const Mode<T>* modes, const T* x, T* out, int threads) {
+void products_in_place(Index b, Index count, int d, const Mode<T>* modes, const T* x, T* out, int threads) {
     const AlgebraKernels<T>& kernels = algebra_kernels<T>();
     const auto matrix = [&](int k) { return modes[k].matrix + b * modes[k].item; };
     Index total = count;
@@ -153,9 +156,9 @@ void mode_products(Index batch, Index count, int d, const Mode<T>* modes, const 
     double work_done = 0;
     for (int k = 0; k < d; ++k) work_done += static_cast<double>(modes[k].rows);
     threads = worth(work_done * static_cast<double>(batch * count * in_size), threads);
-    if (std::all_of(modes, modes + d, [](const Mode<T>& mode) { return mode.rows == mode.columns; })) {
+    if (work == nullptr) {
         over_batch(batch, threads, [&](Index b) {
-            square_products(b, count, d, modes, x + b * count * in_size, out + b * count * in_size, threads);
+            products_in_place(b, count, d, modes, x + b * count * in_size, out + b * count * in_size, threads);
         });
         return;
     }

@@ -103,9 +103,11 @@ struct Mode {
     std::ptrdiff_t item, rs, cs;
 };
 
-// out = (M_1 (x) ... (x) M_d) x; x is not changed. Square matrices need no `work`: what one mode gives is replaced by
-// the next in `out`. Else it holds batch*count times as many entries as the largest intermediate result has (nothing
-// for d = 1), and twice that if it is larger than `out`. Sizes are positive.
+// out = (M_1 (x) ... (x) M_d) x; x is not changed. Without `work`, for square matrices only, what one mode gives is
+// replaced by the next in `out`; the panels that this takes are copies, which do not pay up to kSmallMode. Else `work`
+// holds batch*count times as many entries as the largest intermediate result has (for d = 1 it is not looked at), and
+// twice that if it is larger than `out`. Sizes are positive.
+inline constexpr std::ptrdiff_t kSmallMode = 32;
 template <class T>
 void mode_products(std::ptrdiff_t batch, std::ptrdiff_t count, int d, const Mode<T>* modes, const T* x, T* out, T* work,
                    int threads);

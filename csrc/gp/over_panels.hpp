@@ -24,11 +24,14 @@ template <class T, class F>
 void over_panels(std::ptrdiff_t n, std::ptrdiff_t after, std::ptrdiff_t count, const T* from, T* to, int threads,
                  const F& work) {
     const std::ptrdiff_t lanes = algebra_kernels<T>().lanes;
-    const std::ptrdiff_t most = static_cast<std::ptrdiff_t>(kPanelBytes / sizeof(T)) / lanes;
-    const std::ptrdiff_t stretch = after >= 2 * lanes ? after : count;
-    const std::ptrdiff_t vectors = ceil_div(stretch, lanes), pieces = ceil_div(vectors, most);
-    const std::ptrdiff_t panels = count / stretch * pieces;
-    const std::ptrdiff_t group = std::max<std::ptrdiff_t>(1, kGrain / (n * n * most * lanes));
+    const std::ptrdiff_t stretch = after >= 2 * lanes ? after : count, vectors = ceil_div(stretch, lanes);
+    std::ptrdiff_t most = static_cast<std::ptrdiff_t>(kPanelBytes / sizeof(T)) / lanes;
+    // Few panels would leave threads waiting for the last one.
+    if (most == 3 && count / stretch * ceil_div(vectors, most) < 16) most = 2;
+    const std::ptrdiff_t pieces = ceil_div(vectors, most), panels = count / stretch * pieces;
+    // An item has neighbouring panels, which share lines and pages of memory, as long as there are enough items.
+    const std::ptrdiff_t group =
+        std::max(kGrain / (n * n * most * lanes), std::clamp<std::ptrdiff_t>(panels / 32, 1, 8));
     parallel_for(static_cast<std::size_t>(ceil_div(panels, group)), threads, [&](std::size_t item, int) {
         const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(item) * group;
         T* memory = columns_work<T>(n);

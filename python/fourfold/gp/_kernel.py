@@ -42,6 +42,9 @@ SMALL = 512
 Our own threads and those of torch would wait for each other's cores if they took turns.
 """
 
+SMALL_MODE = 32
+"""Products with larger matrices, if they are square, are done in place of the result."""
+
 LARGE_SOLVE = 1024
 """Triangular solves with factors up to this size run on our own threads."""
 
@@ -99,8 +102,10 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
         size = size // columns * rows
         steps.append(size)
     out = x.new_empty(batch, count, size)
-    largest = max(steps[:-1], default=0) if any(m[0] != m[1] for m in modes) else 0
-    work = x.new_empty(batch * count * largest * (2 if largest > size else 1))
+    work: Tensor | int = 0
+    if any(m[0] != m[1] for m in modes) or max(m[0] for m in modes) <= SMALL_MODE:
+        largest = max(steps[:-1], default=1)
+        work = x.new_empty(batch * count * largest * (2 if largest > size else 1))
     if out.numel() > 0:
         _call(
             "mode_products", dtype, batch=batch, count=count, modes=modes, x=x, out=out, work=work
