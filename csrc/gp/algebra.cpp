@@ -298,7 +298,7 @@ void mode_gram(Index batch, Index count, int d, const Index* sizes, int k, const
             // Every item has some columns of the result and all of the sum; the long columns first.
             std::fill_n(total, n * n, T(0));
             const Index lanes = algebra_kernels<T>().lanes, vectors = ceil_div(n, lanes);
-            const Index panels = ceil_div(vectors * lanes * static_cast<Index>(sizeof(T)), kPanelBytes);
+            const Index panels = ceil_div(vectors * lanes, algebra_kernels<T>().panel);
             parallel_for(static_cast<std::size_t>(panels), threads, [&](std::size_t item, int) {
                 const Index p = panels - 1 - static_cast<Index>(item), j0 = vectors * p / panels * lanes;
                 const Index j1 = std::min(n, vectors * (p + 1) / panels * lanes);

@@ -29,7 +29,7 @@ template <class T>
 inline constexpr std::size_t kPackCount = kDepth * kPanelBytes / sizeof(T);
 
 // Columns first .. first + count - 1 of an array [slabs, n, after], where column c is the pair (c / after, c % after).
-// count is at most kPanelBytes / sizeof(T), and a multiple of the lanes or whatever is left at the end.
+// count is at most that of a panel, and a multiple of the lanes or whatever is left at the end.
 template <class T>
 struct Columns {
     std::ptrdiff_t n, after, first, count;
@@ -54,7 +54,7 @@ struct SpectralSums {
 
 template <class T>
 struct AlgebraKernels {
-    std::ptrdiff_t lanes;  // of a vector
+    std::ptrdiff_t lanes, panel;  // entries of a vector, and most columns of a panel
     void (*gemm)(const Product<T>&, T* pack);
     // Columns of M x for M[n, n], entry (i, j) at matrix[i*rs + j*cs].
     void (*product_columns)(const Columns<T>&, const T* matrix, std::ptrdiff_t rs, std::ptrdiff_t cs, T* work);

@@ -15,10 +15,12 @@ extern const AlgebraKernels<double> algebra_double;
 extern const EighKernel eigh_double;
 extern const EighLanesKernel eigh_lanes_double;
 extern const DurbinKernel durbin_double;
-const AlgebraKernels<float> algebra_float{kLanes<float>,        gemm<float>,          product_columns<float>,
-                                          solve_columns<float>, spectral_sums<float>, spectral_divide<float>};
-const AlgebraKernels<double> algebra_double{kLanes<double>,        gemm<double>,          product_columns<double>,
-                                            solve_columns<double>, spectral_sums<double>, spectral_divide<double>};
+const AlgebraKernels<float> algebra_float{kLanes<float>,          kVectors * kLanes<float>, gemm<float>,
+                                          product_columns<float>, solve_columns<float>,     spectral_sums<float>,
+                                          spectral_divide<float>};
+const AlgebraKernels<double> algebra_double{kLanes<double>,          kVectors * kLanes<double>, gemm<double>,
+                                            product_columns<double>, solve_columns<double>,     spectral_sums<double>,
+                                            spectral_divide<double>};
 const EighKernel eigh_double = eigh;
 const EighLanesKernel eigh_lanes_double{kMatrices, lanes_work_count, eigh_lanes};
 const DurbinKernel durbin_double = durbin;

@@ -25,9 +25,9 @@ void over_panels(std::ptrdiff_t n, std::ptrdiff_t after, std::ptrdiff_t count, c
                  const F& work) {
     const std::ptrdiff_t lanes = algebra_kernels<T>().lanes;
     const std::ptrdiff_t stretch = after >= 2 * lanes ? after : count, vectors = ceil_div(stretch, lanes);
-    std::ptrdiff_t most = static_cast<std::ptrdiff_t>(kPanelBytes / sizeof(T)) / lanes;
+    std::ptrdiff_t most = algebra_kernels<T>().panel / lanes;
     // Few panels would leave threads waiting for the last one.
-    if (most == 3 && count / stretch * ceil_div(vectors, most) < 16) most = 2;
+    if (count / stretch * ceil_div(vectors, most) < 16) most = 2;
     const std::ptrdiff_t pieces = ceil_div(vectors, most), panels = count / stretch * pieces;
     // An item has neighbouring panels, which share lines and pages of memory, as long as there are enough items.
     const std::ptrdiff_t group =
