@@ -111,7 +111,12 @@ void products_in_place(Index b, Index count, int d, const Mode<T>* modes, const 
         sizes += modes[--first].rows;
         block *= modes[first].rows;
     }
-    if (first == d - 1) {
+    if (first == d - 1 && total < 8 * block) {
+        // A few vectors: not worth packing the matrix.
+        over_panels<T>(block, 1, total / block, x, out, threads, [&](const Columns<T>& columns, T* work) {
+            kernels.product_columns(columns, matrix(first), modes[first].rs, modes[first].cs, work);
+        });
+    } else if (first == d - 1) {
         one_mode(modes[first], matrix(first), total / block, 1, x, out, threads);
     } else {
         const Index group = std::max<Index>(1, kGrain / (block * sizes)), blocks = total / block;

@@ -39,17 +39,12 @@ __all__ = [
 SMALL = 512
 """Systems with a factor larger than this go through torch's BLAS and LAPACK altogether.
 
-Our own threads and those of torch would wait for each other's cores if they took turns.
+Our own threads and those of torch would wait for each other's cores if they took turns. Up to this size one matrix on
+each of our threads takes less time than LAPACK on all of them.
 """
 
 SMALL_MODE = 32
 """Products with larger matrices, if they are square, are done in place of the result."""
-
-LARGE_SOLVE = 1024
-"""Triangular solves with factors up to this size run on our own threads."""
-
-SMALL_MANY = 512
-"""The same where there are four matrices of each factor or more, which are decomposed side by side in SIMD lanes."""
 
 
 def _call(name: str, dtype: torch.dtype, **arguments: Any) -> Any:
@@ -115,12 +110,12 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
 
 def is_large(matrices: Sequence[Tensor]) -> bool:
     """Whether these go through torch's BLAS and LAPACK."""
-    return are_large([max(m.shape[-2:]) for m in matrices], [m.shape[0] for m in matrices])
+    return are_large([max(m.shape[-2:]) for m in matrices])
 
 
-def are_large(sizes: Sequence[int], items: Sequence[int]) -> bool:
-    """`is_large` by the sizes of the factors and how many matrices there are of each."""
-    return max(sizes, default=0) > (SMALL_MANY if min(items, default=0) >= 4 else SMALL)
+def are_large(sizes: Sequence[int]) -> bool:
+    """`is_large` by the sizes of the factors."""
+    return max(sizes, default=0) > SMALL
 
 
 def triangular_solves(
@@ -132,7 +127,7 @@ def triangular_solves(
     """
     batch, count, _ = x.shape
     sizes = [m.shape[-1] for m in lower]
-    if x.numel() > 0 and max(sizes) > LARGE_SOLVE:
+    if x.numel() > 0 and are_large(sizes):
         if both:
             x = _large.triangular_solves(lower, x, False)
         return _large.triangular_solves(lower, x, transposed or both)
@@ -210,7 +205,7 @@ def mode_gram(
 
     ``values`` empty: without the diagonal. ``weight`` is (batch, count).
     """
-    if are_large(sizes, [x.shape[0]]):
+    if are_large(sizes):
         return _large.mode_gram(sizes, mode, x, z, values, weight)
     batch, count, _ = x.shape
     n = sizes[mode]
