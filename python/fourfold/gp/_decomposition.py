@@ -73,9 +73,7 @@ def decompose(factors: Sequence[Tensor], toeplitz: Sequence[bool], *, noise: boo
     """Eigendecompositions (``noise``) or Cholesky factors of the symmetric parts of the factors."""
     check_factors(factors)
     if not noise:
-        return Decomposition(
-            [], [_cholesky(k, f, t) for k, (f, t) in enumerate(zip(factors, toeplitz, strict=True))]
-        )
+        return Decomposition([], [_cholesky(k, f) for k, f in enumerate(factors)])
     # A Toeplitz factor is two problems of half the size.
     pieces: list[list[Tensor]] = [
         [p.contiguous() for p in halves(f)] if t and f.shape[-1] > 1 else [f]
@@ -101,7 +99,7 @@ def _large_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values, vectors.mT.contiguous()
 
 
-def _cholesky(k: int, factor: Tensor, toeplitz: bool) -> Tensor:
+def _cholesky(k: int, factor: Tensor) -> Tensor:
     lower: Tensor
     lower, info = torch.linalg.cholesky_ex((factor + factor.mT) / 2)
     if bool(info.any()):
