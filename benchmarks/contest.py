@@ -60,10 +60,12 @@ def race(
     turns: int,
     seconds: float = 0.02,
     threads: int | None = None,
+    pause: float = 0.0,
 ) -> Race:
     """Time the contestants in turns; each turn repeats a contestant for at least `seconds`.
 
-    BLAS libraries and OpenMP runtimes get `threads` threads; without it BLAS gets one.
+    BLAS libraries and OpenMP runtimes get `threads` threads; without it BLAS gets one. `pause`: seconds before each
+    turn in which the threads of the contestant before, which go on spinning for a while, fall asleep.
     """
     # Without `threads`, not those of OpenMP, which torch's other operations run on.
     limits = threadpool_limits(1, "blas") if threads is None else threadpool_limits(threads)
@@ -80,6 +82,7 @@ def race(
             # Back and forth: none always follows the same one.
             for one in contestants if turn % 2 == 0 else reversed(contestants):
                 count = repeats[one.name]
+                time.sleep(pause)
                 start = time.perf_counter()
                 for _ in range(count):
                     one.run()

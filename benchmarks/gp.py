@@ -2,7 +2,7 @@
 
     python benchmarks/gp.py                   all of it
     python benchmarks/gp.py --quick           a look
-    python benchmarks/gp.py --only systems    one table: systems, products, solves, regression, likelihood
+    python benchmarks/gp.py --only systems    one table: batches, systems, products, solves, regression, likelihood
 
 Every contestant runs in this process with two threads, in turns with the others, after its answer has been checked.
 Needs `pip install "fourfold[bench]" gpytorch scikit-learn`.
@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from contest import ROOT, Results, machine
-from gp_algebra import THREADS, products, solves, systems
+from gp_algebra import THREADS, batches, products, solves, systems
 from gp_regression import likelihood, regression
 
 import fourfold
 
 TABLES: dict[str, Callable[..., None]] = {
+    "batches": batches,
     "systems": systems,
     "products": products,
     "solves": solves,

@@ -47,11 +47,12 @@ void mode_products(Index batch, Index count, const std::vector<ModeTuple>& modes
 }
 
 template <class T>
-void triangular_solves(Index batch, Index count, const Sizes& sizes, const Addresses& lower, bool transposed, Address x,
-                       int threads) {
+void triangular_solves(Index batch, Index count, const Sizes& sizes, const Sizes& items, const Addresses& lower,
+                       int sweep, Address x, Address out, int threads) {
     const GilReleased released;
-    gp::triangular_solves<T>(batch, count, static_cast<int>(sizes.size()), sizes.data(), all<const T>(lower).data(),
-                             transposed, at<T>(x), threads);
+    gp::triangular_solves<T>(batch, count, static_cast<int>(sizes.size()), sizes.data(), items.data(),
+                             all<const T>(lower).data(), static_cast<gp::Sweep>(sweep), at<const T>(x), at<T>(out),
+                             threads);
 }
 
 template <class T>

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gp/cuts.hpp"
+#include "gp/over_panels.hpp"
 #include "support/aligned.hpp"
 #include "support/thread_pool.hpp"
 
@@ -28,9 +29,12 @@ void one_mode(const Mode<T>& mode, const T* matrix, Index slabs, Index inner, co
     const Index rows = mode.rows, columns = mode.columns;
     if (inner == 1) {
         // Every item packs the matrix anew: not too few rows for each.
-        const Index some = std::max(std::clamp<Index>(ceil_div(slabs, 4), 64, 512), ceil_div(kGrain, rows * columns));
-        parallel_for(static_cast<std::size_t>(ceil_div(slabs, some)), threads, [&](std::size_t item, int) {
-            const Index s0 = static_cast<Index>(item) * some, count = std::min(some, slabs - s0);
+        const Index some = std::max(std::clamp<Index>(ceil_div(slabs, 4), 48, 512), ceil_div(kGrain, rows * columns));
+        const Index eights = ceil_div(slabs, 8), items = ceil_div(slabs, some);
+        parallel_for(static_cast<std::size_t>(items), threads, [&](std::size_t item, int) {
+            const Index i = static_cast<Index>(item), s0 = eights * i / items * 8;
+            const Index count = std::min(slabs, eights * (i + 1) / items * 8) - s0;
+            if (count <= 0) return;
             gemm({count, rows, columns, x + s0 * columns, matrix, nullptr, columns, 1, mode.cs, mode.rs,
                   out + s0 * rows, rows, Update::set, false},
                  pack_buffer<T>());
@@ -86,6 +90,62 @@ Index largest_intermediate(int d, const Mode<T>* modes) {
     return largest;
 }
 
+// Blocks of the trailing modes: at most this many bytes, at least this many blocks.
+constexpr Index kBlockBytes = 256 * 1024;
+constexpr Index kBlocks = 16;
+// Gram products of modes of this size are cut by columns of the result.
+constexpr Index kWide = 64;
+
+// In place, for square matrices. The trailing modes whose blocks stay in cache are done together, block by block, the
+// last one from x to out and the others in place; then the leading ones, from the inside out.
+template <class T>
+void products_in_place(Index b, Index count, int d, const Mode<T>* modes, const T* x, T* out, int threads) {
+    const AlgebraKernels<T>& kernels = algebra_kernels<T>();
+    const auto matrix = [&](int k) { return modes[k].matrix + b * modes[k].item; };
+    Index total = count;
+    for (int k = 0; k < d; ++k) total *= modes[k].rows;
+    int first = d - 1;  // of the trailing modes
+    Index block = modes[first].rows, sizes = block;
+    while (first > 0 && block * modes[first - 1].rows * static_cast<Index>(sizeof(T)) <= kBlockBytes &&
+           total / (block * modes[first - 1].rows) >= kBlocks) {
+        sizes += modes[--first].rows;
+        block *= modes[first].rows;
+    }
+    if (first == d - 1 && total < 8 * block) {
+        // A few vectors: not worth packing the matrix.
+        over_panels<T>(block, 1, total / block, x, out, threads, [&](const Columns<T>& columns, T* work) {
+            kernels.product_columns(columns, matrix(first), modes[first].rs, modes[first].cs, work);
+        });
+    } else if (first == d - 1) {
+        one_mode(modes[first], matrix(first), total / block, 1, x, out, threads);
+    } else {
+        const Index group = std::max<Index>(1, kGrain / (block * sizes)), blocks = total / block;
+        parallel_for(static_cast<std::size_t>(ceil_div(blocks, group)), threads, [&](std::size_t item, int) {
+            const Index from = static_cast<Index>(item) * group, to = std::min(blocks, from + group);
+            const Index size = (to - from) * block;
+            Index after = modes[d - 1].rows;
+            one_mode(modes[d - 1], matrix(d - 1), size / after, 1, x + from * block, out + from * block, 1);
+            for (int k = d - 2; k >= first; --k) {
+                const Mode<T>& mode = modes[k];
+                T* data = out + from * block;
+                over_panels<T>(mode.rows, after, size / mode.rows, data, data, 1,
+                               [&](const Columns<T>& columns, T* work) {
+                                   kernels.product_columns(columns, matrix(k), mode.rs, mode.cs, work);
+                               });
+                after *= mode.rows;
+            }
+        });
+    }
+    Index after = block;
+    for (int k = first - 1; k >= 0; --k) {
+        const Mode<T>& mode = modes[k];
+        over_panels<T>(mode.rows, after, total / mode.rows, out, out, threads, [&](const Columns<T>& columns, T* work) {
+            kernels.product_columns(columns, matrix(k), mode.rs, mode.cs, work);
+        });
+        after *= mode.rows;
+    }
+}
+
 }  // namespace
 
 template <class T>
@@ -101,6 +161,12 @@ void mode_products(Index batch, Index count, int d, const Mode<T>* modes, const 
     double work_done = 0;
     for (int k = 0; k < d; ++k) work_done += static_cast<double>(modes[k].rows);
     threads = worth(work_done * static_cast<double>(batch * count * in_size), threads);
+    if (work == nullptr) {
+        over_batch(batch, threads, [&](Index b) {
+            products_in_place(b, count, d, modes, x + b * count * in_size, out + b * count * in_size, threads);
+        });
+        return;
+    }
     const Index second_size = work_size > out_size ? work_size : out_size;
     over_batch(batch, threads, [&](Index b) {
         const T* from = x + b * count * in_size;
@@ -206,18 +272,13 @@ void mode_gram(Index batch, Index count, int d, const Index* sizes, int k, const
         const std::vector<T> lead = values == nullptr ? ones_before : outer(k, sizes, values, b);
         const std::vector<T> trail =
             values == nullptr ? ones_after : outer(d - 1 - k, sizes + k + 1, values + k + 1, b);
-        // Terms of the sum are (c, i, j): i before, j after the mode. Along the longer of i and j they are cut in
-        // stretches for the threads; partial sums are added in order.
+        // Terms of the sum are (c, i, j): i before, j after the mode. Calls term(first, depth, factors) for stretches
+        // of the terms `from` to `to` along the longer of i and j.
         const bool along_after = after > 1;
         const Index outer_terms = along_after ? count * before : count, inner_terms = along_after ? after : before;
         const Index terms = outer_terms * inner_terms;
-        const Index pieces = std::clamp<Index>(terms * n * n / (8 * kGrain), 1, 8);
-        std::vector<AlignedBuffer<T>> partial(static_cast<std::size_t>(pieces));
-        parallel_for(static_cast<std::size_t>(pieces), threads, [&](std::size_t piece, int) {
-            AlignedBuffer<T>& sum = partial[piece] = AlignedBuffer<T>(static_cast<std::size_t>(n * n));
+        const auto over_terms = [&](Index from, Index to, const auto& term) {
             std::vector<T> factors(static_cast<std::size_t>(std::min(inner_terms, kDepth)));
-            const Index from = terms * static_cast<Index>(piece) / pieces;
-            const Index to = terms * (static_cast<Index>(piece) + 1) / pieces;
             Index depth = 0;
             for (Index t = from; t < to; t += depth) {
                 const Index o = t / inner_terms, i = t % inner_terms;
@@ -227,23 +288,51 @@ void mode_gram(Index batch, Index count, int d, const Index* sizes, int k, const
                 if (along_after) factor *= lead[static_cast<std::size_t>(o % before)];
                 const T* line = along_after ? trail.data() + i : lead.data() + i;
                 for (Index f = 0; f < depth; ++f) factors[static_cast<std::size_t>(f)] = factor * line[f];
-                const Index start =
-                    along_after ? (b * count * before + o) * n * after + i : (b * count + c) * before * n + i * n;
-                const Index row = along_after ? after : 1, term = along_after ? 1 : n;
-                algebra_kernels<T>().gemm({n, n, depth, x + start, z + start, factors.data(), row, term, term, row,
-                                           sum.data(), n, Update::add, half},
-                                          pack_buffer<T>());
+                term(along_after ? (b * count * before + o) * n * after + i : (b * count + c) * before * n + i * n,
+                     depth, factors.data());
             }
-        });
+        };
+        const Index row = along_after ? after : 1, step = along_after ? 1 : n;
         T* total = gram + b * n * n;
+        const auto mirror = [&] {
+            for (Index i = 0; i < n; ++i) {
+                for (Index j = 0; j < i; ++j) total[i * n + j] = total[j * n + i];
+            }
+        };
+        if (n >= kWide) {
+            // Every item has some columns of the result and all of the sum; the long columns first.
+            std::fill_n(total, n * n, T(0));
+            const Index lanes = algebra_kernels<T>().lanes, vectors = ceil_div(n, lanes);
+            const Index panels = ceil_div(vectors * lanes, algebra_kernels<T>().panel);
+            parallel_for(static_cast<std::size_t>(panels), threads, [&](std::size_t item, int) {
+                const Index p = panels - 1 - static_cast<Index>(item), j0 = vectors * p / panels * lanes;
+                const Index j1 = std::min(n, vectors * (p + 1) / panels * lanes);
+                over_terms(0, terms, [&](Index start, Index depth, const T* factors) {
+                    algebra_kernels<T>().gemm({half ? j1 : n, j1 - j0, depth, x + start, z + start + j0 * row, factors,
+                                               row, step, step, row, total + j0, n, Update::add, false},
+                                              pack_buffer<T>());
+                });
+            });
+            if (half) mirror();
+            return;
+        }
+        // The sum is cut into stretches for the threads; partial sums are added in order.
+        const Index pieces = std::clamp<Index>(terms * n * n / (8 * kGrain), 1, 8);
+        std::vector<AlignedBuffer<T>> partial(static_cast<std::size_t>(pieces));
+        parallel_for(static_cast<std::size_t>(pieces), threads, [&](std::size_t piece, int) {
+            AlignedBuffer<T>& sum = partial[piece] = AlignedBuffer<T>(static_cast<std::size_t>(n * n));
+            over_terms(terms * static_cast<Index>(piece) / pieces, terms * (static_cast<Index>(piece) + 1) / pieces,
+                       [&](Index start, Index depth, const T* factors) {
+                           algebra_kernels<T>().gemm({n, n, depth, x + start, z + start, factors, row, step, step, row,
+                                                      sum.data(), n, Update::add, half},
+                                                     pack_buffer<T>());
+                       });
+        });
         std::copy(partial[0].data(), partial[0].data() + n * n, total);
         for (std::size_t p = 1; p < partial.size(); ++p) {
             for (Index i = 0; i < n * n; ++i) total[i] += partial[p][static_cast<std::size_t>(i)];
         }
-        if (!half) return;
-        for (Index i = 0; i < n; ++i) {
-            for (Index j = 0; j < i; ++j) total[i * n + j] = total[j * n + i];
-        }
+        if (half) mirror();
     });
 }
 

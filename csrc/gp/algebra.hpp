@@ -19,7 +19,7 @@ struct Product {
     T* c;
     std::ptrdiff_t ldc;
     Update update;
-    bool upper;  // only C[i, j] with i <= j is wanted; the rest of C is undefined afterwards
+    bool upper;  // only C[i, j] with i/8 <= j/8 is wanted; the rest of C is undefined afterwards
 };
 
 // Terms of a sum that are done at a time, and bytes of the widest panel: `pack` has kDepth * kPanelBytes bytes.
@@ -27,6 +27,23 @@ inline constexpr std::ptrdiff_t kDepth = 256;
 inline constexpr std::ptrdiff_t kPanelBytes = 192;
 template <class T>
 inline constexpr std::size_t kPackCount = kDepth * kPanelBytes / sizeof(T);
+
+// Columns first .. first + count - 1 of an array [slabs, n, after], where column c is the pair (c / after, c % after).
+// count is at most that of a panel, and a multiple of the lanes or whatever is left at the end.
+template <class T>
+struct Columns {
+    std::ptrdiff_t n, after, first, count;
+    const T* from;
+    T* to;  // may be `from`
+};
+// What the kernels of columns need as `work`.
+template <class T>
+std::size_t columns_work_count(std::ptrdiff_t n) {
+    return 2 * static_cast<std::size_t>(n + 8) * (kPanelBytes / sizeof(T));
+}
+
+// By L^-1, by L^-T, or by one after the other, which is (L L')^-1.
+enum class Sweep : int { forward, backward, both };
 
 // Sums over one stretch of rows of D[r, j] = lead[r]*last[j] + noise.
 struct SpectralSums {
@@ -37,7 +54,12 @@ struct SpectralSums {
 
 template <class T>
 struct AlgebraKernels {
+    std::ptrdiff_t lanes, panel;  // entries of a vector, and most columns of a panel
     void (*gemm)(const Product<T>&, T* pack);
+    // Columns of M x for M[n, n], entry (i, j) at matrix[i*rs + j*cs].
+    void (*product_columns)(const Columns<T>&, const T* matrix, std::ptrdiff_t rs, std::ptrdiff_t cs, T* work);
+    // Columns of the solution for the lower triangle of lower[n, n].
+    void (*solve_columns)(const Columns<T>&, const T* lower, Sweep, T* work);
     // Sums over D[rows, n]; row_sum[r] = sum_j last[j]/D[r, j], column_sum[j] = sum_r lead[r]/D[r, j], or null.
     SpectralSums (*sums)(std::ptrdiff_t rows, std::ptrdiff_t n, const T* lead, const T* last, T noise, double* row_sum,
                          double* column_sum);
@@ -81,16 +103,21 @@ struct Mode {
     std::ptrdiff_t item, rs, cs;
 };
 
-// out = (M_1 (x) ... (x) M_d) x; x is not changed. `work` holds batch*count times as many entries as the largest
-// intermediate result has (nothing for d = 1), and twice that if it is larger than `out`. Sizes are positive.
+// out = (M_1 (x) ... (x) M_d) x; x is not changed. Without `work`, for square matrices only, what one mode gives is
+// replaced by the next in `out`; the panels that this takes are copies, which do not pay up to kSmallMode. Else `work`
+// holds batch*count times as many entries as the largest intermediate result has (for d = 1 it is not looked at), and
+// twice that if it is larger than `out`. Sizes are positive.
+inline constexpr std::ptrdiff_t kSmallMode = 32;
 template <class T>
 void mode_products(std::ptrdiff_t batch, std::ptrdiff_t count, int d, const Mode<T>* modes, const T* x, T* out, T* work,
                    int threads);
 
-// x <- L^-1 x along every mode (transposed: L^-T), in place. L: lower triangles [batch, n, n].
+// out = L^-1 x along every mode, L^-T x, or (L L')^-1 x; out may be x. L: lower triangles [items[k], n, n] with
+// items[k] 1 or batch; what stands above the diagonal is not looked at.
 template <class T>
 void triangular_solves(std::ptrdiff_t batch, std::ptrdiff_t count, int d, const std::ptrdiff_t* sizes,
-                       const T* const* lower, bool transposed, T* x, int threads);
+                       const std::ptrdiff_t* items, const T* const* lower, Sweep sweep, const T* x, T* out,
+                       int threads);
 
 // x <- x / D, D = (values_1 (x) ... (x) values_d) + noise[batch]; quad[batch, count] = sum x*x/D.
 template <class T>

@@ -20,6 +20,9 @@ double* workspace(std::size_t count) {
     return mine.data();
 }
 
+// Larger ones of a full set of lanes would not fit the second-level cache.
+constexpr Index kLanesUpTo = 192;
+
 struct Matrix {
     Index n;
     const double* a;
@@ -56,7 +59,7 @@ bool solve_group(const Matrix* matrices, int count, double limit) {
 
 std::size_t eigh_work_count(Index n) {
     const Index ld = ceil_div(n, 8) * 8;
-    return static_cast<std::size_t>(2 * n * ld + 8 * ld + 4 * (16 * n + 64) + 2 * 32 * ld + 32 * 32) +
+    return static_cast<std::size_t>(ld * ld + 3 * n * ld + 16 * ld + 4 * (16 * n + 64) + 4 * 32 * ld + 32 * 32) +
            kPackCount<double>;
 }
 
@@ -77,7 +80,7 @@ bool eigh(const std::vector<EighJob>& jobs, double asymmetry, int threads) {
     std::vector<Group> groups;
     for (std::size_t i = 0; i < matrices.size();) {
         int count = 1;
-        while (count < lanes && i + static_cast<std::size_t>(count) < matrices.size() &&
+        while (matrices[i].n <= kLanesUpTo && count < lanes && i + static_cast<std::size_t>(count) < matrices.size() &&
                matrices[i + static_cast<std::size_t>(count)].n == matrices[i].n) {
             ++count;
         }

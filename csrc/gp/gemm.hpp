@@ -155,16 +155,18 @@ void gemm(const Product<T>& p, T* pack) {
     constexpr Index wide = kVectors * V;
     alignas(64) T edge[kRows * wide];
     // Equal stretches of the sum: a panel of one stays in the first-level cache.
+    // Panels of nearly equal width: one of a single vector would wait for loads.
+    const Index vectors_in_all = (p.n + V - 1) / V, panels = (vectors_in_all + kVectors - 1) / kVectors;
     const Index stretches = p.k > kDepth ? (p.k + kDepth - 1) / kDepth : 1, most = (p.k + stretches - 1) / stretches;
     for (Index k0 = 0; k0 < p.k || k0 == 0; k0 += most > 0 ? most : 1) {
         const Index depth = smaller(most, p.k - k0);
         const Update update = k0 == 0 || p.update != Update::set ? p.update : Update::add;
         const T* weight = p.weight == nullptr ? nullptr : p.weight + k0;
-        for (Index j0 = 0; j0 < p.n; j0 += wide) {
-            const Index columns = smaller(wide, p.n - j0);
-            const int vectors = static_cast<int>((columns + V - 1) / V);
-            const Index width = vectors * V;
-            const Index rows = p.upper ? smaller(p.m, j0 + columns) : p.m;
+        for (Index panel = 0; panel < panels; ++panel) {
+            const Index j0 = vectors_in_all * panel / panels * V;
+            const int vectors = static_cast<int>(vectors_in_all * (panel + 1) / panels - j0 / V);
+            const Index width = vectors * V, columns = smaller(width, p.n - j0);
+            const Index rows = p.upper ? smaller(p.m, (j0 + columns + 7) / 8 * 8) : p.m;
             const T* a = p.a + k0 * p.csa;
             const T* b = p.b + k0 * p.rsb + j0 * p.csb;
             Index ldb = p.rsb;

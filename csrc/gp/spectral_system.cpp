@@ -46,6 +46,12 @@ std::vector<Mode<T>> modes_of(const SpectralSystem& s, const Layout& at, const T
     return modes;
 }
 
+// For mode_products.
+template <class T>
+std::unique_ptr<T[]> work_of(const SpectralSystem& s, Index count) {
+    return *std::max_element(s.sizes, s.sizes + s.d) <= kSmallMode ? scratch<T>(count) : nullptr;
+}
+
 template <class T>
 std::vector<const T*> values_of(const SpectralSystem& s, const Layout& at, const T* values, Index b) {
     std::vector<const T*> all;
@@ -122,7 +128,7 @@ bool spectral_forward(const SpectralSystem& s, const T* const* factors, const T*
         good[static_cast<std::size_t>(b)] = smallest > 0;
         if (s.count == 0) return;
         if (!all_finite(s.count, at.total, from, threads)) good[static_cast<std::size_t>(b)] = false;
-        const auto work = scratch<T>(s.d > 1 ? s.count * at.total : 0);
+        const auto work = work_of<T>(s, s.count * at.total);
         mode_products<T>(1, s.count, s.d, modes_of(s, at, basis, b, false).data(), from, to, work.get(), threads);
         std::vector<double> sums(static_cast<std::size_t>(s.count));
         spectral_divide<T>(1, s.count, s.d, s.sizes, lists.data(), noise + b, to, sums.data(), threads);
@@ -162,7 +168,7 @@ void spectral_backward(const SpectralSystem& s, const T* basis, const T* values,
         grad_noise[b] = static_cast<T>(noise_slope);
         if (grad_y != nullptr && points > 0) {
             T* out = grad_y + b * points;
-            const auto work = scratch<T>(s.d > 1 ? points : 0);
+            const auto work = work_of<T>(s, points);
             mode_products<T>(1, s.count, s.d, modes.data(), one, out, work.get(), threads);
             std::vector<T> twice;
             for (Index c = 0; c < s.count; ++c) twice.push_back(2 * weight[c]);

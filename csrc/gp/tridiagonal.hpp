@@ -1,4 +1,4 @@
-// Symmetric eigenproblem of one small matrix on one thread: Householder reduction to tridiagonal form (Golub and Van
+// Symmetric eigenproblem of one small matrix: Householder reduction to tridiagonal form (Golub and Van
 // Loan, Matrix Computations, section 8.3.1), then implicit QL steps (section 8.3.3, from the other end). Included by
 // kernel sources only.
 //
@@ -22,15 +22,15 @@ inline constexpr Index kBlock = 32;
 inline constexpr double kNothing = 1e-200;
 
 struct TridiagonalWork {
-    Index n, ld;
-    double *a, *q;          // [n][ld]
+    Index n, ld, columns;   // columns: of the rows that rotations turn, padded
+    double *a, *q;          // [ld][ld], [n][ld]
     double *d, *e, *tau;    // [ld]
     double *v, *w, *u, *y;  // [ld]
     double* rotations;      // cosine and sine, in the order in which they act
     Index capacity, used;   // in rotations
     double* sweeps;         // first row and number of each QL step, as doubles
     Index sweep_count;
-    double *panel, *factor, *pack;  // of the blocks of reflectors: [2*kBlock][ld], [kBlock][kBlock], for gemm
+    double *panel, *factor, *pack;  // of the blocks of reflectors: [4*kBlock][ld], [kBlock][kBlock], for gemm
 };
 
 FOURFOLD_INLINE Index padded(Index n) { return (n + kPad - 1) / kPad * kPad; }
@@ -38,7 +38,7 @@ FOURFOLD_INLINE Index padded(Index n) { return (n + kPad - 1) / kPad * kPad; }
 TridiagonalWork tridiagonal_work(Index n, double* work) {
     TridiagonalWork t{};
     t.n = n;
-    t.ld = padded(n);
+    t.ld = t.columns = padded(n);
     t.capacity = 16 * n + 64;
     double* next = work;
     const auto take = [&next](Index count) {
@@ -46,12 +46,12 @@ TridiagonalWork tridiagonal_work(Index n, double* work) {
         next += count;
         return start;
     };
-    t.a = take(n * t.ld);
+    t.a = take(t.ld * t.ld);
     t.q = take(n * t.ld);
     for (double** vector : {&t.d, &t.e, &t.tau, &t.v, &t.w, &t.u, &t.y}) *vector = take(t.ld);
     t.rotations = take(2 * t.capacity);
     t.sweeps = take(2 * t.capacity);
-    t.panel = take(2 * kBlock * t.ld);
+    t.panel = take(4 * kBlock * t.ld);
     t.factor = take(kBlock * kBlock);
     t.pack = take(static_cast<Index>(kPackCount<double>));
     return t;
@@ -211,8 +211,8 @@ FOURFOLD_INLINE void rotate_strip(const TridiagonalWork& t, double* strip) {
 
 void apply_rotations(TridiagonalWork& t) {
     Index c = 0;
-    for (; c + kStrip <= t.ld; c += kStrip) rotate_strip<kStrip>(t, t.a + c);
-    for (; c < t.ld; c += kPad) rotate_strip<kPad>(t, t.a + c);
+    for (; c + kStrip <= t.columns; c += kStrip) rotate_strip<kStrip>(t, t.a + c);
+    for (; c < t.columns; c += kPad) rotate_strip<kPad>(t, t.a + c);
     t.used = t.sweep_count = 0;
 }
 
@@ -281,35 +281,6 @@ bool diagonalise(TridiagonalWork& t) {
         }
     }
     apply_rotations(t);
-    return true;
-}
-
-bool eigh(Index n, const double* a, double* values, double* vectors, double* work) {
-    TridiagonalWork t = tridiagonal_work(n, work);
-    double largest = 0;
-    bool finite = true;
-    for (Index i = 0; i < n * n; ++i) {
-        const double size = std::fabs(a[i]);
-        finite = finite && size <= std::numeric_limits<double>::max();
-        largest = size > largest ? size : largest;
-    }
-    if (!finite) return false;
-    // To the order of 1, by a power of two: squares neither overflow nor vanish.
-    int exponent = 0;
-    std::frexp(largest, &exponent);
-    const double down = std::ldexp(0.5, largest > 0 ? -exponent : 0);
-    for (Index i = 0; i < n; ++i) {
-        for (Index j = 0; j < n; ++j) t.a[i * t.ld + j] = down * a[i * n + j] + down * a[j * n + i];
-        for (Index j = n; j < t.ld; ++j) t.a[i * t.ld + j] = 0;
-    }
-    reduce(t);
-    accumulate(t);
-    if (!diagonalise(t)) return false;
-    const double up = std::ldexp(1.0, largest > 0 ? exponent : 0);
-    for (Index i = 0; i < n; ++i) {
-        values[i] = t.d[i] * up;
-        for (Index j = 0; j < n; ++j) vectors[i * n + j] = t.a[i * t.ld + j];
-    }
     return true;
 }
 

@@ -119,8 +119,8 @@ public:
             for (std::size_t g = 0; g < shape.groups; ++g) {
                 const T* own_a = a + g * m1;
                 const T* own_c = c + g * n1;
-                limit[g] = safe_limit<T>([=](int i) { return own_a[i]; }, shape.m, [=](int j) { return own_c[j]; },
-                                         shape.n);
+                limit[g] =
+                    safe_limit<T>([=](int i) { return own_a[i]; }, shape.m, [=](int j) { return own_c[j]; }, shape.n);
             }
         }
         // Rounding to bfloat16 relies on it; see storage.hpp.

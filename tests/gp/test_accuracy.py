@@ -53,3 +53,19 @@ def test_condition_1e13_within_the_stated_bound() -> None:
     # The residual is small whatever the condition.
     residual = np.linalg.norm(factor @ solved[:, 0] - b)
     assert residual <= 100 * eps * np.linalg.norm(factor) * np.linalg.norm(solved[:, 0])
+
+
+@pytest.mark.isa
+@pytest.mark.parametrize("n", [30, 173])
+def test_solves_are_backward_stable_whatever_the_condition(n: int) -> None:
+    factor = _condition_1e13(n)
+    operator = gp.Kronecker([factor, factor])
+    rng = np.random.default_rng(3)
+    # Of ordinary size, and dominated by the smallest eigenvectors.
+    for b in (rng.standard_normal((n, n)), factor @ rng.standard_normal((n, n)) @ factor):
+        x = operator.solve(b)
+        half = x @ factor
+        eps, norm = np.finfo(float).eps, np.linalg.norm(factor)
+        # Residuals of the two solves one after the other, each relative to its own solution.
+        assert np.linalg.norm(factor @ half - b) <= 20 * eps * norm * np.linalg.norm(x) * norm
+        assert np.isfinite(x).all()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fourfold import gp
+from fourfold.gp import _kernel
 
 from .reference import spd
 
@@ -72,7 +73,12 @@ def test_gradcheck_of_everything_else() -> None:
     )
 
 
-def test_large_factors_have_the_gradients_of_small_ones() -> None:
+@pytest.mark.parametrize("limit", [64, 512])
+def test_large_factors_have_the_gradients_of_small_ones(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of the size from which torch does the work.
+    monkeypatch.setattr(_kernel, "SMALL", limit)
     rng = np.random.default_rng(9)
     arrays = [spd(rng, 2, 3), spd(rng, 2, 140), spd(rng, 2, 2)]
     y = torch.from_numpy(rng.standard_normal((2, 840)))

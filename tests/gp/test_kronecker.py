@@ -12,6 +12,7 @@ import torch
 
 import fourfold
 from fourfold import gp
+from fourfold.gp import _kernel
 
 from .reference import kron, matern52, spd
 
@@ -260,3 +261,38 @@ def test_errors_survive_pickling() -> None:
     assert (error.factor, error.pivot, error.batch) == (1, 1, 0)
     assert error.smallest_eigenvalue == pytest.approx(-1)
     assert "factors[1]" in str(error)
+
+
+def test_solves_of_many_shapes() -> None:
+    rng = np.random.default_rng(17)
+    for case in range(40):
+        d = 1 + case % 4
+        sizes = tuple(int(n) for n in rng.integers(1, [300, 34, 12, 7][d - 1], d))
+        batch = (2,) if case % 3 == 0 else ()
+        dtype = np.float32 if case % 5 == 4 else np.float64
+        factors = [spd(rng, *batch, n).astype(dtype) for n in sizes]
+        leading = (int(rng.integers(1, 30)), *batch)
+        y = rng.standard_normal((*leading, int(np.prod(sizes)))).astype(dtype)
+        dense: Any = kron(factors).astype(float)
+        expected = np.linalg.solve(dense, np.asarray(y[..., None], dtype=float))[..., 0]
+        found = gp.Kronecker(factors).solve(y)
+        assert found.dtype == dtype
+        tolerance = 1e-10 if dtype == np.float64 else 2e-3
+        assert np.abs(found - expected).max() < tolerance * np.abs(expected).max(), sizes
+
+
+@pytest.mark.parametrize("sizes", [(130, 3), (3, 131, 2), (2, 150)])
+def test_torch_gives_what_our_own_kernels_give(
+    sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    factors = [spd(rng, 2, n) for n in sizes]
+    y = rng.standard_normal((3, 2, int(np.prod(sizes))))
+    results = []
+    for limit in (64, 512):
+        monkeypatch.setattr(_kernel, "SMALL", limit)
+        operator = gp.Kronecker(factors)
+        values = operator.inv_quad_logdet(y, 0.2)
+        results.append([operator.matvec(y), operator.solve(y), operator.solve(y, 0.2), *values])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)

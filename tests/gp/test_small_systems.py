@@ -75,7 +75,7 @@ SYSTEMS: dict[str, tuple[tuple[int, ...], tuple[tuple[int, ...], ...], tuple[int
     "deep": ((2, 3, 1, 2, 3), ((4,), (), (4,), (), (4,)), (2, 4)),
     "two axes": ((3, 3), ((2, 3), (3,)), (2, 3)),
     "long": ((40, 3), ((5,), (5,)), (5,)),
-    "by torch unless there are four": ((130, 2), ((4,), (4,)), (4,)),
+    "beyond the lanes": ((200, 2), ((5,), (5,)), (5,)),
 }
 
 

@@ -49,9 +49,11 @@ def triangular_solves_float32(
     batch: int,
     count: int,
     sizes: list[int],
+    items: list[int],
     lower: list[int],
-    transposed: bool,
+    sweep: int,
     x: int,
+    out: int,
     threads: int,
     /,
 ) -> None: ...

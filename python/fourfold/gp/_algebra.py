@@ -38,6 +38,7 @@ __all__ = [
     "restore_data",
     "solve",
     "solve_backward",
+    "solve_with",
 ]
 
 
@@ -54,7 +55,7 @@ def reduce_data(
 
 def _dots(dec: Decomposition, x: Tensor, z: Tensor) -> Tensor:
     """Sums of x*z over the last axis, float64."""
-    if _kernel.is_large(dec.matrices):
+    if dec.values and _kernel.is_large(dec.matrices):
         sums: Tensor = torch.linalg.vecdot(x, z)
         return sums.double()
     return _kernel.row_dots(x, z)
@@ -65,6 +66,13 @@ def restore_data(dec: Decomposition, x: Tensor) -> Tensor:
     if dec.values:
         return _kernel.mode_products(dec.matrices, x, transposed=True)
     return _kernel.triangular_solves(dec.matrices, x, transposed=True)
+
+
+def solve_with(dec: Decomposition, noise: Tensor | None, y: Tensor) -> Tensor:
+    """``(K + s)^-1 y`` with a decomposition that is there."""
+    if noise is None:
+        return _kernel.triangular_solves(dec.matrices, y, both=True)
+    return restore_data(dec, reduce_data(dec, noise, y, quad=False)[0])
 
 
 def logdet_of(dec: Decomposition, noise: Tensor | None, batch: int) -> Tensor:
@@ -99,7 +107,7 @@ def inv_quad_logdet(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Sequence[bool]
 ) -> tuple[Tensor, Tensor, Decomposition, Tensor]:
     """``quad`` (batch, count), ``logdet`` (batch,), both of y's dtype, and what the gradient needs."""
-    check_data(y, factors)
+    check_data(y, factors if noise is not None else ())
     batch = y.shape[0]
     dec = expanded(decompose(factors, toeplitz, noise=noise is not None), batch)
     logdet = logdet_of(dec, noise, batch)
@@ -153,7 +161,7 @@ def solve(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Sequence[bool]
 ) -> tuple[Tensor, Decomposition, Tensor]:
     """``(K + s)^-1 y`` and what the gradient needs."""
-    check_data(y, factors)
+    check_data(y, factors if noise is not None else ())
     batch = y.shape[0]
     dec = expanded(decompose(factors, toeplitz, noise=noise is not None), batch)
     if noise is not None:

@@ -59,7 +59,7 @@ def check_factors(factors: Sequence[Tensor]) -> None:
 
 
 def check_data(y: Tensor, factors: Sequence[Tensor] = ()) -> None:
-    """Refuse data that is not finite."""
+    """Refuse data that is not finite. ``factors``: of the decomposition that torch is to do next, if it is large."""
     if _kernel.is_large(factors) and math.isfinite(float(y.sum())):
         return
     if not _kernel.all_finite(y):
@@ -73,9 +73,7 @@ def decompose(factors: Sequence[Tensor], toeplitz: Sequence[bool], *, noise: boo
     """Eigendecompositions (``noise``) or Cholesky factors of the symmetric parts of the factors."""
     check_factors(factors)
     if not noise:
-        return Decomposition(
-            [], [_cholesky(k, f, t) for k, (f, t) in enumerate(zip(factors, toeplitz, strict=True))]
-        )
+        return Decomposition([], [_cholesky(k, f) for k, f in enumerate(factors)])
     # A Toeplitz factor is two problems of half the size.
     pieces: list[list[Tensor]] = [
         [p.contiguous() for p in halves(f)] if t and f.shape[-1] > 1 else [f]
@@ -101,13 +99,13 @@ def _large_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values, vectors.mT.contiguous()
 
 
-def _cholesky(k: int, factor: Tensor, toeplitz: bool) -> Tensor:
+def _cholesky(k: int, factor: Tensor) -> Tensor:
     lower: Tensor
     lower, info = torch.linalg.cholesky_ex((factor + factor.mT) / 2)
     if bool(info.any()):
         batch = int(info.nonzero()[0, 0])
         raise not_positive_definite(k, factor[batch], batch, int(info[batch]) - 1)
-    return lower
+    return lower.contiguous()  # LAPACK's is in columns
 
 
 def not_positive_definite(

@@ -36,14 +36,15 @@ __all__ = [
     "triangular_solves",
 ]
 
-SMALL = 128
+SMALL = 512
 """Systems with a factor larger than this go through torch's BLAS and LAPACK altogether.
 
-Our own threads and those of torch would wait for each other's cores if they took turns.
+Our own threads and those of torch would wait for each other's cores if they took turns. Up to this size one matrix on
+each of our threads takes less time than LAPACK on all of them.
 """
 
-SMALL_MANY = 160
-"""The same where there are four matrices of each factor or more, which are decomposed side by side in SIMD lanes."""
+SMALL_MODE = 32
+"""Products with larger matrices, if they are square, are done in place of the result."""
 
 
 def _call(name: str, dtype: torch.dtype, **arguments: Any) -> Any:
@@ -83,7 +84,7 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
     batch, count, total = x.shape
     dtype = x.dtype
     modes = []
-    size = largest = total
+    size = total
     steps = []
     for matrix in matrices:
         item, rs, cs = matrix.stride()
@@ -96,8 +97,10 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
         size = size // columns * rows
         steps.append(size)
     out = x.new_empty(batch, count, size)
-    largest = max(steps[:-1], default=0)
-    work = x.new_empty(batch * count * largest * (2 if largest > size else 1))
+    work: Tensor | int = 0
+    if any(m[0] != m[1] for m in modes) or max(m[0] for m in modes) <= SMALL_MODE:
+        largest = max(steps[:-1], default=1)
+        work = x.new_empty(batch * count * largest * (2 if largest > size else 1))
     if out.numel() > 0:
         _call(
             "mode_products", dtype, batch=batch, count=count, modes=modes, x=x, out=out, work=work
@@ -107,34 +110,42 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
 
 def is_large(matrices: Sequence[Tensor]) -> bool:
     """Whether these go through torch's BLAS and LAPACK."""
-    return are_large([max(m.shape[-2:]) for m in matrices], [m.shape[0] for m in matrices])
+    return are_large([max(m.shape[-2:]) for m in matrices])
 
 
-def are_large(sizes: Sequence[int], items: Sequence[int]) -> bool:
-    """`is_large` by the sizes of the factors and how many matrices there are of each."""
-    return max(sizes, default=0) > (SMALL_MANY if min(items, default=0) >= 4 else SMALL)
+def are_large(sizes: Sequence[int]) -> bool:
+    """`is_large` by the sizes of the factors."""
+    return max(sizes, default=0) > SMALL
 
 
-def triangular_solves(lower: Sequence[Tensor], x: Tensor, *, transposed: bool = False) -> Tensor:
-    """``(L_1 (x) ... (x) L_d)^-1 x``, or with ``L_k'``; ``lower[k]`` is (batch or 1, n_k, n_k)."""
-    if x.numel() > 0 and is_large(lower):
-        return _large.triangular_solves(lower, x, transposed)
+def triangular_solves(
+    lower: Sequence[Tensor], x: Tensor, *, transposed: bool = False, both: bool = False
+) -> Tensor:
+    """``(L_1 (x) ... (x) L_d)^-1 x``, with ``L_k'``, or with ``L_k L_k'`` (both).
+
+    ``lower[k]`` is (batch or 1, n_k, n_k); entries above the diagonal are not looked at.
+    """
     batch, count, _ = x.shape
-    full = [m.expand(batch, -1, -1).contiguous() for m in lower]
-    x = scale_rows(x.new_ones(batch, count), x)
+    sizes = [m.shape[-1] for m in lower]
+    if x.numel() > 0 and are_large(sizes):
+        if both:
+            x = _large.triangular_solves(lower, x, False)
+        return _large.triangular_solves(lower, x, transposed or both)
+    out = torch.empty_like(x)
     if x.numel() > 0:
-        sizes = [m.shape[-1] for m in full]
         _call(
             "triangular_solves",
             x.dtype,
             batch=batch,
             count=count,
             sizes=sizes,
-            lower=full,
-            transposed=transposed,
+            items=[m.shape[0] for m in lower],
+            lower=[m.contiguous() for m in lower],
+            sweep=2 if both else int(transposed),
             x=x,
+            out=out,
         )
-    return x
+    return out
 
 
 def spectral_divide_(values: Sequence[Tensor], noise: Tensor, x: Tensor) -> Tensor:
@@ -194,7 +205,7 @@ def mode_gram(
 
     ``values`` empty: without the diagonal. ``weight`` is (batch, count).
     """
-    if are_large(sizes, [x.shape[0]]):
+    if are_large(sizes):
         return _large.mode_gram(sizes, mode, x, z, values, weight)
     batch, count, _ = x.shape
     n = sizes[mode]

@@ -61,7 +61,7 @@ def _inv_quad_logdet_backward(
     wanted: Sequence[bool],
     wants_y: bool,
 ) -> Gradients:
-    if noise is not None and not _kernel.are_large(sizes, items):
+    if noise is not None and not _kernel.are_large(sizes):
         packed, grad_noise, grad_y = _kernel.spectral_backward(
             grads, basis, values, noise, x, sizes, items, wanted, wants_y
         )

@@ -114,11 +114,11 @@ class System:
             x = _operators.solve(self._factors(), self.noise, data, self._toeplitz())
         else:
             data = data.detach().resolve_neg()
-            check_data(data, dec.matrices)
+            check_data(data, dec.matrices if dec.values else ())
             noise = None if self.noise is None else self.noise.detach().resolve_neg().contiguous()
             if noise is not None:
                 _algebra.logdet_of(dec, noise, self.split.batch)
-            x = _algebra.restore_data(dec, _algebra.reduce_data(dec, noise, data, quad=False)[0])
+            x = _algebra.solve_with(dec, noise, data)
         x = self.split.restore(x)
         return x * self.scale() if self.scales else x
 
@@ -137,7 +137,7 @@ class System:
             )
         else:
             data = data.detach().resolve_neg()
-            check_data(data, dec.matrices)
+            check_data(data, dec.matrices if dec.values else ())
             noise = None if self.noise is None else self.noise.detach().resolve_neg().contiguous()
             logdet = _algebra.logdet_of(dec, noise, split.batch).to(y.dtype)
             quad = _algebra.reduce_data(dec, noise, data)[1].to(y.dtype)
