@@ -153,7 +153,7 @@ def _converted(table: Tensor, compute: torch.dtype) -> Tensor:
 def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim: int) -> Tensor:
     """F(x), with the strides of ``torch.empty_like(x)``."""
     negated = x.is_neg() or numerator.is_neg() or denominator.is_neg()
-    small = _small_calls if x.numel() < _SMALL and not negated else None
+    small = _small_calls if x.numel() < _SMALL and x.is_cpu and not negated else None
     if small is not None:
         out = _empty_like(x)
         if small.forward(x, numerator, denominator, out, variant, dim):
