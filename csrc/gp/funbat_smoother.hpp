@@ -167,7 +167,8 @@ private:
             for (Size k = 0; k < r; ++k) j[i * r + k] = dot(r, half + i * r, half + k * r);
         }
         // c = L^-1 (shift - precision m), column by column; S^-1 c = C^-T C^-1 c
-        double b[kMaxRank], c[kMaxRank], reduced[kMaxRank];
+        // c set to zero for the compiler, which does not see that only what has been written is read.
+        double b[kMaxRank], c[kMaxRank] = {}, reduced[kMaxRank];
         for (Size i = 0; i < r; ++i) {
             const double pull = dot(r, precision + i * r, mean), full = chain_.scale * shift[i];
             b[i] = full - pull;
