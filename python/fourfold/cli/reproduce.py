@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +47,9 @@ def reproduce(
     with exit_status():
         wanted = ["data"] if family is None or "pc" in family else []
         require("fourfold reproduce", "io", "plot", *wanted)
+        # Read by torch's OpenMP when it is loaded: threads that wait by spinning hold CPUs that others want, and on a
+        # busy machine small networks learn many times slower.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
         from fourfold.cli.progress import progress_line
         from fourfold.cli.staging import staged
