@@ -84,6 +84,15 @@ def test_what_was_learnt_from_little_comes_nearer_to_the_truth() -> None:
     assert smoothed.bits_per_dim(fresh) < model.bits_per_dim(fresh) - 0.1
 
 
+def test_the_usual_width_follows_the_spread_of_the_values() -> None:
+    # Few of the 256 values that a byte can have.
+    rng = np.random.default_rng(3)
+    seen, fresh = (np.clip(rng.normal(8, 3, (n, 5)).round(), 0, 16).astype(int) for n in (300, 999))
+    model = pc.fit(pc.Structure.naive_bayes(5, 3, 256), seen, epochs=10, batch_size=300)
+    smoothed = pc.smooth(model, len(seen))
+    assert smoothed.bits_per_dim(fresh) < model.bits_per_dim(fresh)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -42,7 +42,8 @@ def smooth(
     rows : int
         How many rows of data it learnt from.
     width : float, optional
-        In steps from one value to the next. If not given, a sixteenth of the number of values.
+        In steps from one value to the next. If not given, a tenth of the distance between the quartiles of
+        each variable's values (its most probable one left out), at least 1/2.
     strength : float
         How many rows the neighbours count for. 0 changes nothing.
     variables : sequence of int, optional
@@ -78,7 +79,7 @@ def smooth(
         _smoothed(
             np.asarray(leaf, dtype=np.float64),
             rows * weights[node],
-            leaf.shape[1] / 16 if width is None else width,
+            _usual_width(leaf, weights[node]) if width is None else width,
             strength,
         )
         if variable in chosen
@@ -95,6 +96,15 @@ def smooth(
         event_shape=circuit.event_shape,
         metadata=circuit.metadata,
     )
+
+
+def _usual_width(leaf: npt.NDArray[np.float32], weights: Float) -> float:
+    """By how far the values spread, not by how many there could be: 8 bits may hold 17 shades."""
+    marginal = weights @ leaf.astype(np.float64)
+    marginal[marginal.argmax()] = 0
+    below = np.cumsum(marginal)
+    low, high = np.searchsorted(below, below[-1] * np.array([0.25, 0.75]))
+    return max(0.5, float(high - low) / 10)
 
 
 def _smoothed(leaf: Float, reached: Float, width: float, strength: float) -> Float:
