@@ -94,16 +94,30 @@ def test_the_usual_width_follows_the_spread_of_the_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "error", "message"),
     [
-        ({"rows": 0}, "rows: expected at least 1, got 0"),
-        ({"rows": 5, "width": 0}, "width: expected a positive number, got 0"),
-        ({"rows": 5, "width": np.nan}, "width: expected a positive number, got nan"),
-        ({"rows": 5, "strength": -1}, "strength: expected a number of at least 0, got -1"),
-        ({"rows": 5, "variables": [0, 5]}, "variables: expected indices 0 to 4, got 5"),
+        ({"rows": 0}, ValueError, "rows: expected at least 1, got 0"),
+        ({"rows": 5.0}, TypeError, "rows: expected an integer"),
+        ({"rows": 5, "width": 0}, ValueError, "width: expected positive and at most 65536, got 0"),
+        ({"rows": 5, "width": 1e9}, ValueError, "width: expected positive and at most 65536"),
+        ({"rows": 5, "width": np.nan}, ValueError, "width: "),
+        ({"rows": 5, "width": "wide"}, TypeError, "width: expected a real number"),
+        (
+            {"rows": 5, "strength": -1},
+            ValueError,
+            "strength: expected at least 0 and finite, got -1",
+        ),
+        ({"rows": 5, "strength": np.inf}, ValueError, "strength: "),
+        ({"rows": 5, "variables": [0, 5]}, ValueError, "variables: expected indices 0 to 4, got 5"),
+        ({"rows": 5, "variables": [0.5]}, TypeError, "variables: expected an integer"),
     ],
 )
-def test_what_is_wrong_is_named(options: Any, message: str) -> None:
+def test_what_is_wrong_is_named(options: Any, error: type[Exception], message: str) -> None:
     circuit = random_circuit(np.random.default_rng(6), nodes=3, variables=5)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(error, match=message):
         pc.smooth(circuit, **options)
+
+
+def test_only_circuits_are_smoothed() -> None:
+    with pytest.raises(TypeError, match="circuit: expected a Circuit, got ndarray"):
+        pc.smooth(np.zeros(3), 5)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Options", "check_options"]
+__all__ = ["Options", "check_integer", "check_options", "check_real"]
 
 ALGORITHMS = ("anemone", "minibatch", "full")
 
@@ -65,26 +65,26 @@ def check_options(
     has_validation: bool,
 ) -> Options:
     """Refuse what makes no sense, by name."""
-    _check_integer("epochs", epochs, 0)
+    check_integer("epochs", epochs, 0)
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     if batch_size is not None:
-        _check_integer("batch_size", batch_size, 1)
+        check_integer("batch_size", batch_size, 1)
     if step is not None and not callable(step):
         _check_step("step", step)
-    _check_real("momentum", momentum)
+    check_real("momentum", momentum)
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum: expected at least 0 and less than 1, got {momentum}")
     if momentum > 0 and algorithm == "full":
         raise ValueError("momentum: expected 0 with algorithm='full', which has one batch an epoch")
-    _check_real("pseudocount", pseudocount)
+    check_real("pseudocount", pseudocount)
     if not 0 <= pseudocount < np.inf:
         raise ValueError(f"pseudocount: expected at least 0 and finite, got {pseudocount}")
     if patience is not None:
-        _check_integer("patience", patience, 1)
+        check_integer("patience", patience, 1)
         if not has_validation:
             raise ValueError("patience: expected None without validation data to lose it over")
-    _check_integer("seed", seed, 0)
+    check_integer("seed", seed, 0)
     return Options(
         epochs=int(epochs),
         algorithm=algorithm,
@@ -97,20 +97,20 @@ def check_options(
     )
 
 
-def _check_integer(name: str, value: Any, least: int) -> None:
+def check_integer(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
 
 
-def _check_real(name: str, value: Any) -> None:
+def check_real(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name}: expected a real number, got {type(value).__name__}")
 
 
 def _check_step(name: str, value: Any) -> float:
-    _check_real(name, value)
+    check_real(name, value)
     if not 0 < value <= 1:
         raise ValueError(f"{name}: expected more than 0 and at most 1, got {value}")
     return float(value)

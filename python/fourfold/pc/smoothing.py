@@ -8,11 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
+from fourfold.pc._options import check_integer, check_real
 from fourfold.pc.circuit import Circuit
 
 __all__ = ["smooth"]
 
 Float = npt.NDArray[np.float64]
+
+# As many values as a variable can have.
+_WIDEST = 65536
 
 
 def smooth(
@@ -58,22 +62,31 @@ def smooth(
     Raises
     ------
     ValueError
-        If ``rows`` is less than 1, ``width`` is not positive, ``strength`` is negative, or a variable
-        does not exist.
+        If ``rows`` is less than 1, ``width`` is not positive or above 65536, ``strength`` is negative or
+        infinite, or a variable does not exist.
+    TypeError
+        If an argument is of another kind.
     """
-    if rows < 1:
-        raise ValueError(f"rows: expected at least 1, got {rows}")
-    if width is not None and not 0 < width < np.inf:
-        raise ValueError(f"width: expected a positive number, got {width}")
+    if not isinstance(circuit, Circuit):
+        raise TypeError(f"circuit: expected a Circuit, got {type(circuit).__name__}")
+    check_integer("rows", rows, 1)
+    if width is not None:
+        check_real("width", width)
+        if not 0 < width <= _WIDEST:
+            raise ValueError(f"width: expected positive and at most {_WIDEST}, got {width}")
+    check_real("strength", strength)
     if not 0 <= strength < np.inf:
-        raise ValueError(f"strength: expected a number of at least 0, got {strength}")
+        raise ValueError(f"strength: expected at least 0 and finite, got {strength}")
     structure = circuit.structure
-    chosen = set(range(structure.num_variables) if variables is None else variables)
-    wrong = sorted(v for v in chosen if not 0 <= v < structure.num_variables)
-    if wrong:
-        raise ValueError(
-            f"variables: expected indices 0 to {structure.num_variables - 1}, got {wrong[0]}"
-        )
+    chosen = set(range(structure.num_variables))
+    if variables is not None:
+        for variable in variables:
+            check_integer("variables", variable, 0)
+            if variable not in chosen:
+                raise ValueError(
+                    f"variables: expected indices 0 to {structure.num_variables - 1}, got {variable}"
+                )
+        chosen = {int(variable) for variable in variables}
     weights = circuit.state_marginals()
     leaves = [
         _smoothed(
