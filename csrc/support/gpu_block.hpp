@@ -1,0 +1,89 @@
+// A block of GPU threads, as kernels that share memory are written here: in phases, between which all threads of the
+// block wait for each other. A kernel is a function template of the block:
+//
+//     template <class Block>
+//     FOURFOLD_INLINE void kernel(Block& block, double* shared, ...) {
+//         typename Block::template PerThread<State> state(block);
+//         block.each([&](unsigned thread) { state[thread] = ...; shared[thread] = ...; });
+//         block.each([&](unsigned thread) { ... });
+//     }
+//
+// On the device a phase is what the calling thread does; on the host all threads of the block do it one after another,
+// forwards or backwards, so that a test runs the same kernel and sees what depends on their order. Internal linkage:
+// included by GPU sources, and by tests that run them on the host.
+#pragma once
+
+#include <vector>
+
+#include "support/host_device.hpp"
+
+namespace fourfold::FOURFOLD_LEVEL {
+namespace {
+
+#if defined(__CUDACC__)
+// A one-dimensional block.
+class DeviceBlock {
+public:
+    // What a thread keeps from phase to phase, in its registers.
+    template <class T>
+    class PerThread {
+    public:
+        FOURFOLD_INLINE explicit PerThread(const DeviceBlock&) {}
+        FOURFOLD_INLINE T& operator[](unsigned) { return own_; }
+
+    private:
+        T own_{};
+    };
+
+    FOURFOLD_INLINE unsigned index() const {
+#if defined(__CUDA_ARCH__)
+        return blockIdx.x;
+#else
+        return 0;
+#endif
+    }
+    FOURFOLD_INLINE unsigned threads() const {
+#if defined(__CUDA_ARCH__)
+        return blockDim.x;
+#else
+        return 0;
+#endif
+    }
+    template <class Phase>
+    FOURFOLD_INLINE void each(Phase phase) const {
+#if defined(__CUDA_ARCH__)
+        phase(threadIdx.x);
+        __syncthreads();
+#endif
+    }
+};
+#endif
+
+class HostBlock {
+public:
+    template <class T>
+    class PerThread {
+    public:
+        explicit PerThread(const HostBlock& block) : all_(block.threads()) {}
+        T& operator[](unsigned thread) { return all_[thread]; }
+
+    private:
+        std::vector<T> all_;
+    };
+
+    HostBlock(unsigned index, unsigned threads, bool backwards)
+        : index_(index), threads_(threads), backwards_(backwards) {}
+    unsigned index() const { return index_; }
+    unsigned threads() const { return threads_; }
+    template <class Phase>
+    void each(Phase phase) const {
+        for (unsigned k = 0; k < threads_; ++k) phase(backwards_ ? threads_ - 1 - k : k);
+    }
+
+private:
+    unsigned index_, threads_;
+    bool backwards_;
+};
+
+}  // namespace
+}  // namespace fourfold::FOURFOLD_LEVEL
