@@ -1,4 +1,7 @@
 #include "nlse/ensemble_cuda.hpp"
+
+#include <algorithm>
+
 #include "nlse/ensemble_launch.hpp"
 #include "support/cuda_device.hpp"
 #include "support/gpu_block.hpp"
@@ -9,19 +12,17 @@ namespace {
 
 constexpr unsigned kThreadsOfTables = 128;
 
-// The largest grid has as many threads as a block can have registers for, 128 or 64 a thread. In double precision they
-// suffice if the radix is known.
-template <class T>
-constexpr unsigned kLargestGrid = 65536 / sizeof(T);
-template <class T>
-constexpr int kOuterOfLargest = sizeof(T) == 8 ? 2 : 0;
+// Of one launch, so that its flows can be counted in 32 bits.
+constexpr std::int64_t kMostSteps = std::int64_t{1} << 26;
 
+// The largest grid has as many threads as a block can have registers for, 128 or 64 a thread, which suffice if its
+// layout is known.
 template <class T, bool Largest>
-__global__ void __launch_bounds__(kLargestGrid<T> / kPoints / (Largest ? 1 : 2), 1)
+__global__ void __launch_bounds__(kLargestEnsembleGrid<T> / kPoints / (Largest ? 1 : 2), 1)
     nlse_ensemble(const __grid_constant__ EnsembleCall<T> call) {
     extern __shared__ uint4 memory[];
     DeviceBlock block;
-    ensemble_block<Largest ? kOuterOfLargest<T> : 0>(block, call, reinterpret_cast<Point<T>*>(memory));
+    ensemble_block<Largest ? kLargestEnsembleGrid<T> : 0>(block, call, reinterpret_cast<Point<T>*>(memory));
 }
 
 template <class T>
@@ -50,7 +51,7 @@ void launch_tables(const EnsembleTables<T>& tables, cudaStream_t stream) {
 
 template <class T>
 void launch_steps(const EnsembleCall<T>& call, std::size_t memory, cudaStream_t stream) {
-    const auto kernel = call.layout.n == kLargestGrid<T> ? nlse_ensemble<T, true> : nlse_ensemble<T, false>;
+    const auto kernel = call.layout.n == kLargestEnsembleGrid<T> ? nlse_ensemble<T, true> : nlse_ensemble<T, false>;
     // More than 48 KiB only for who asks.
     fourfold::cuda::check(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(memory)),
@@ -67,7 +68,9 @@ std::size_t cuda::shared_memory(const Ensemble& ensemble) {
     return static_cast<std::size_t>(layout.fields) * layout.n * (ensemble.single ? 8 : 16);
 }
 
-std::size_t cuda::tables_size(const Ensemble& ensemble) { return gpu::entries_of(ensemble) * (ensemble.single ? 8 : 16); }
+std::size_t cuda::tables_size(const Ensemble& ensemble) {
+    return gpu::entries_of(ensemble) * (ensemble.single ? 8 : 16);
+}
 
 void cuda::build_tables(const Ensemble& ensemble, double step, const double* omega, const void* filter,
                         const void* loss, void* tables, Queue queue) {
@@ -84,9 +87,13 @@ void cuda::advance(const Ensemble& ensemble, double step, std::int64_t steps, co
                    Queue queue) {
     const fourfold::cuda::OnDevice current(queue.device);
     gpu::with_precision(ensemble, [&]<class T>() {
-        gpu::launch_steps(
-            gpu::call_of<T>(ensemble, step, steps, psi, out, nonlinearity, potential, twiddles, tables),
-            shared_memory(ensemble), static_cast<cudaStream_t>(queue.stream));
+        while (steps > 0) {
+            const auto now = static_cast<std::int32_t>(std::min(steps, gpu::kMostSteps));
+            gpu::launch_steps(gpu::call_of<T>(ensemble, step, now, psi, out, nonlinearity, potential, twiddles, tables),
+                              shared_memory(ensemble), static_cast<cudaStream_t>(queue.stream));
+            psi = out;
+            steps -= now;
+        }
     });
     fourfold::cuda::check(cudaGetLastError(), "launching nlse_ensemble");
 }

@@ -33,27 +33,28 @@ struct EnsembleCall {
     EnsembleLayout layout;
     EnsembleFlows flows;
     std::uint64_t batch;
-    T tau[kMaxStages + 2];                       // of each slot of a potential flow
-    const Point<T>* in;                          // [batch][n]
-    Point<T>* out;                               // [batch][n]; may be `in`
-    const Point<T>* twiddles;                    // EnsembleLayout::twiddles()
-    const Point<T>* kinetic;                     // [slot][n], at the places of the spectrum: phase_factor<1>, 1/n
-    const T* nonlinearity;                       // [batch], or [1]
-    const T* potential;                          // [batch][n], or [n]
-    const Point<T>* decay;                       // [slot][batch][n], or [slot][n]: amplitude, effective time
+    T tau[kMaxStages + 2];     // of each slot of a potential flow
+    const Point<T>* in;        // [batch][n]
+    Point<T>* out;             // [batch][n]; may be `in`
+    const Point<T>* twiddles;  // EnsembleLayout::twiddles()
+    const Point<T>* kinetic;   // [slot][n], at the places of the spectrum: phase_factor<1>, 1/n
+    const T* nonlinearity;     // [batch], or [1]
+    const T* potential;        // [batch][n], or [n]
+    const Point<T>* decay;     // [slot][batch][n], or [slot][n]: amplitude, effective time
     std::uint64_t nonlinearity_stride, potential_stride, decay_stride;  // between realisations; 0: shared
-    std::uint64_t decay_slot;                    // between slots
+    std::uint64_t decay_slot;                                           // between slots
 };
 
 // Where a thread is: `thread` of the threads of its field, which begins at `base` of shared memory.
 struct EnsemblePlace {
+    EnsembleLayout layout;
     unsigned thread, threads, base;
     std::uint64_t field;
     bool valid;  // the last block may have fewer fields
 };
 
-// The same number, of which the compiler knows nothing: or it would compute the addresses of all phases once, before the
-// loop over the steps, and spill them.
+// The same number, of which the compiler knows nothing: or it would compute the addresses of all phases once, before
+// the loop over the steps, and spill them.
 template <class Integer>
 FOURFOLD_INLINE Integer opaque(Integer number) {
 #if defined(__CUDA_ARCH__)
@@ -62,21 +63,28 @@ FOURFOLD_INLINE Integer opaque(Integer number) {
     return number;
 }
 
-template <class T>
+// N: the length of the fields if it is known when the kernel is compiled, and one field is a block then; else 0.
+template <unsigned N, class T>
 FOURFOLD_INLINE EnsemblePlace ensemble_place(const EnsembleCall<T>& call, unsigned block, unsigned thread) {
-    thread = opaque(thread);
     EnsemblePlace at;
-    at.threads = call.layout.threads_of_field();
-    const unsigned own = thread >> call.layout.log2_threads;
-    at.thread = thread & (at.threads - 1);
-    at.base = own * call.layout.n;
-    at.field = static_cast<std::uint64_t>(block) * call.layout.fields + own;
-    at.valid = at.field < call.batch;
+    if constexpr (N > 0) {
+        constexpr EnsembleLayout known = ensemble_layout(N);
+        static_assert(known.fields == 1);
+        at.layout = known;
+    } else {
+        at.layout = call.layout;
+    }
+    at.threads = at.layout.threads_of_field();
+    const unsigned number = opaque(thread), own = N > 0 ? 0 : number >> at.layout.log2_threads;
+    at.thread = N > 0 ? number : number & (at.threads - 1);
+    at.base = own * at.layout.n;
+    at.field = static_cast<std::uint64_t>(block) * at.layout.fields + own;
+    at.valid = N > 0 || at.field < call.batch;
     return at;
 }
 
-// Where point i of a block's shared memory is. A plain order would put what the threads of a warp read in the last stage
-// into one bank.
+// Where point i of a block's shared memory is. A plain order would put what the threads of a warp read in the last
+// stage into one bank.
 template <class T>
 FOURFOLD_INLINE unsigned in_banks(unsigned i) {
     return i ^ (i >> 4 & (sizeof(T) == 8 ? 7 : 15));
@@ -142,18 +150,13 @@ FOURFOLD_INLINE void outer_butterflies(const Point<T>* twiddles, unsigned thread
     }
 }
 
-// Outer: the radix, 0: that of the layout.
-template <int Outer, bool Inverse, class T>
+template <bool Inverse, class T>
 FOURFOLD_INLINE void outer_stage(const EnsembleCall<T>& call, const EnsemblePlace& at, Complex<T>* z) {
-    if constexpr (Outer == 0) {
-        switch (call.layout.outer) {
-            case 2: return outer_stage<2, Inverse>(call, at, z);
-            case 4: return outer_stage<4, Inverse>(call, at, z);
-            case 8: return outer_stage<8, Inverse>(call, at, z);
-            default: return outer_stage<16, Inverse>(call, at, z);
-        }
-    } else {
-        outer_butterflies<Outer, Inverse>(call.twiddles, at.thread, at.threads, z);
+    switch (at.layout.outer) {
+        case 2: return outer_butterflies<2, Inverse>(call.twiddles, at.thread, at.threads, z);
+        case 4: return outer_butterflies<4, Inverse>(call.twiddles, at.thread, at.threads, z);
+        case 8: return outer_butterflies<8, Inverse>(call.twiddles, at.thread, at.threads, z);
+        default: return outer_butterflies<16, Inverse>(call.twiddles, at.thread, at.threads, z);
     }
 }
 
@@ -174,9 +177,9 @@ FOURFOLD_INLINE void write_outer(const EnsemblePlace& at, const Complex<T>* z, P
 template <bool Inverse, class T>
 FOURFOLD_INLINE void inner_stage(const EnsembleCall<T>& call, const EnsemblePlace& at, unsigned stage,
                                  Point<T>* shared) {
-    const unsigned part = call.layout.length(stage) / 16, j = at.thread & (part - 1);
+    const unsigned part = at.layout.length(stage) / 16, j = at.thread & (part - 1);
     const unsigned first = at.base + (at.thread - j) * 16 + j;
-    const unsigned begin = call.layout.twiddles_of(stage) + j;
+    const unsigned begin = at.layout.twiddles_of(stage) + j;
     Complex<T> z[16];
     FOURFOLD_UNROLL(16)
     for (int q = 0; q < 16; ++q) {
@@ -206,8 +209,8 @@ FOURFOLD_INLINE void inner_stage(const EnsembleCall<T>& call, const EnsemblePlac
 template <class T>
 FOURFOLD_INLINE void centre(const EnsembleCall<T>& call, const EnsemblePlace& at, int slot, Point<T>* shared) {
     const unsigned first = in_banks<T>(at.base + 16 * at.thread);  // the others are this one with other lowest bits
-    const unsigned begin = static_cast<unsigned>(slot) * call.layout.n + at.thread;
-    const T inverse_n = T(1) / static_cast<T>(call.layout.n);
+    const unsigned begin = static_cast<unsigned>(slot) * at.layout.n + at.thread;
+    const T inverse_n = T(1) / static_cast<T>(at.layout.n);
     Complex<T> z[16];
     FOURFOLD_UNROLL(16)
     for (unsigned q = 0; q < 16; ++q) z[q] = loaded(shared + (first ^ q));
@@ -229,10 +232,9 @@ FOURFOLD_INLINE void potential_flow_of(const EnsembleCall<T>& call, const Ensemb
     const std::uint64_t own = at.valid ? at.field : 0;
     const T g = call.nonlinearity[own * call.nonlinearity_stride], tau = call.tau[slot], strength = g * tau;
     const T* potential = call.potential == nullptr ? nullptr : call.potential + own * call.potential_stride + at.thread;
-    const Point<T>* decay =
-        call.decay == nullptr ? nullptr
-                              : call.decay + static_cast<std::uint64_t>(slot) * call.decay_slot +
-                                    own * call.decay_stride + at.thread;
+    const Point<T>* decay = call.decay == nullptr ? nullptr
+                                                  : call.decay + static_cast<std::uint64_t>(slot) * call.decay_slot +
+                                                        own * call.decay_stride + at.thread;
     FOURFOLD_UNROLL(16)
     for (int e = 0; e < 16; ++e) {
         const T intensity = z[e].re * z[e].re + z[e].im * z[e].im;
@@ -263,54 +265,55 @@ FOURFOLD_INLINE void potential_flow(const EnsembleCall<T>& call, const EnsembleP
 }
 
 // The field is in x space before kinetic flow number k.
-template <int Outer, class T>
+template <unsigned N, class T>
 FOURFOLD_INLINE void outer_phase(const EnsembleCall<T>& call, unsigned block, unsigned thread, std::int32_t k,
                                  Point<T>* shared) {
     Complex<T> z[16];
     {
-        const EnsemblePlace at = ensemble_place(call, block, thread);
+        const EnsemblePlace at = ensemble_place<N>(call, block, thread);
         if (k == 0) {
-            const Point<T>* in = call.in + at.field * call.layout.n + at.thread;
+            const Point<T>* in = call.in + at.field * at.layout.n + at.thread;
             FOURFOLD_UNROLL(16)
             for (int e = 0; e < 16; ++e) z[e] = at.valid ? loaded(in + at.threads * e) : Complex<T>{0, 0};
         } else {
             read_outer(at, shared, z);
-            outer_stage<Outer, true>(call, at, z);
+            outer_stage<true>(call, at, z);
         }
         potential_flow(call, at, call.flows.potential_before(k), z);
     }
     // Where it is once more, so that no addresses wait in registers.
-    const EnsemblePlace at = ensemble_place(call, block, thread);
+    const EnsemblePlace at = ensemble_place<N>(call, block, thread);
     if (k < call.flows.count) {
-        outer_stage<Outer, false>(call, at, z);
-        write_outer(ensemble_place(call, block, thread), z, shared);
+        outer_stage<false>(call, at, z);
+        write_outer(ensemble_place<N>(call, block, thread), z, shared);
     } else if (at.valid) {
-        Point<T>* out = call.out + at.field * call.layout.n + at.thread;
+        Point<T>* out = call.out + at.field * at.layout.n + at.thread;
         FOURFOLD_UNROLL(16)
         for (int e = 0; e < 16; ++e) stored(out + at.threads * e, z[e]);
     }
 }
 
 // `shared`: the points of the block's fields, n each.
-template <int Outer, class T, class Block>
+template <unsigned N, class T, class Block>
 FOURFOLD_INLINE void ensemble_block(Block& block, const EnsembleCall<T>& call, Point<T>* shared) {
+    const unsigned between = (N > 0 ? ensemble_layout(N).inner : call.layout.inner) - 1;  // stages
     FOURFOLD_ROLLED
     for (std::int32_t k = 0;; ++k) {
-        block.each([&](unsigned thread) { outer_phase<Outer>(call, block.index(), thread, k, shared); });
+        block.each([&](unsigned thread) { outer_phase<N>(call, block.index(), thread, k, shared); });
         if (k == call.flows.count) return;
         FOURFOLD_ROLLED
-        for (unsigned stage = 0; stage + 1 < call.layout.inner; ++stage) {
+        for (unsigned stage = 0; stage < between; ++stage) {
             block.each([&](unsigned thread) {
-                inner_stage<false>(call, ensemble_place(call, block.index(), thread), stage, shared);
+                inner_stage<false>(call, ensemble_place<N>(call, block.index(), thread), stage, shared);
             });
         }
         block.each([&](unsigned thread) {
-            centre(call, ensemble_place(call, block.index(), thread), call.flows.kinetic_of(k), shared);
+            centre(call, ensemble_place<N>(call, block.index(), thread), call.flows.kinetic_of(k), shared);
         });
         FOURFOLD_ROLLED
-        for (unsigned stage = call.layout.inner - 1; stage-- > 0;) {
+        for (unsigned stage = between; stage-- > 0;) {
             block.each([&](unsigned thread) {
-                inner_stage<true>(call, ensemble_place(call, block.index(), thread), stage, shared);
+                inner_stage<true>(call, ensemble_place<N>(call, block.index(), thread), stage, shared);
             });
         }
     }

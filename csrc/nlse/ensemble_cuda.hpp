@@ -29,13 +29,13 @@ std::size_t shared_memory(const Ensemble& ensemble);
 // Bytes of the tables of one step size.
 std::size_t tables_size(const Ensemble& ensemble);
 
-// `loss` is null exactly if the ensemble is not lossy; `filter` may be null. omega[n] is double; both are in the order of
-// the FFT.
+// `loss` is null exactly if the ensemble is not lossy; `filter` may be null. omega[n] is double; both are in the order
+// of the FFT.
 void build_tables(const Ensemble& ensemble, double step, const double* omega, const void* filter, const void* loss,
                   void* tables, Queue queue);
 
-// `steps` steps from psi[batch][n] to out[batch][n], which may be psi. `tables` are of this step. `twiddles` are those of
-// ensemble_twiddles(). `potential` may be null.
+// `steps` steps from psi[batch][n] to out[batch][n], which may be psi. `tables` are of this step. `twiddles` are those
+// of ensemble_twiddles(). `potential` may be null.
 void advance(const Ensemble& ensemble, double step, std::int64_t steps, const void* psi, void* out,
              const void* nonlinearity, const void* potential, const void* twiddles, const void* tables, Queue queue);
 

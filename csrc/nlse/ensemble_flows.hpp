@@ -15,7 +15,7 @@ struct EnsembleFlows {
     bool kinetic_first;
     std::int8_t stages, joined;
     std::int8_t kinetic[kMaxStages + 1], potential[kMaxStages + 1];  // slots, as in SplittingProgram
-    std::int32_t count;                                             // of kinetic flows in all steps
+    std::int32_t count;                                              // of kinetic flows in all steps
 
     // The kinetic flow number k, and the potential flow before it; k = count stands for the end.
     FOURFOLD_HOST_DEVICE std::int8_t kinetic_of(std::int32_t k) const {

@@ -39,7 +39,7 @@ EnsembleTables<T> tables_of(const cuda::Ensemble& ensemble, double step, const d
 }
 
 template <class T>
-EnsembleCall<T> call_of(const cuda::Ensemble& ensemble, double step, std::int64_t steps, const void* psi, void* out,
+EnsembleCall<T> call_of(const cuda::Ensemble& ensemble, double step, std::int32_t steps, const void* psi, void* out,
                         const void* nonlinearity, const void* potential, const void* twiddles, const void* tables) {
     EnsembleCall<T> call{};
     call.layout = ensemble_layout(static_cast<unsigned>(ensemble.n));

@@ -20,19 +20,6 @@ void append(std::vector<T>& table, unsigned length, unsigned radix) {
 
 }  // namespace
 
-EnsembleLayout ensemble_layout(unsigned n) {
-    EnsembleLayout layout{n, 1, 0, 0, 1};
-    unsigned rest = n;
-    while (rest > 16) {
-        rest /= 16;
-        ++layout.inner;
-    }
-    layout.outer = rest;
-    while (kPoints << layout.log2_threads < n) ++layout.log2_threads;
-    while (layout.threads() < 64) layout.fields *= 2;
-    return layout;
-}
-
 template <class T>
 std::vector<T> ensemble_twiddles(const EnsembleLayout& layout) {
     std::vector<T> table;

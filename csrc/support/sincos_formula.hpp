@@ -1,8 +1,8 @@
-// cos - 1 and sin of an angle, a scalar or a vector of SIMD lanes, to about one unit in the last place. cos - 1 rather than cos: a turn by a
-// small angle applied as z + z (cos - 1 + i sin) keeps |z| far better, step after step, than a rounded cos near 1 can.
-// Reduction by pi/2 in three parts (33 bits each, so that the products are exact for quotients up to 2^20), then
-// minimax polynomials on [-pi/4, pi/4] (own Remez fits; relative errors 3.4e-18 / 4.7e-20 in double, 3.6e-9 / 9.5e-11
-// in float).
+// cos - 1 and sin of an angle, a scalar or a vector of SIMD lanes, to about one unit in the last place. cos - 1 rather
+// than cos: a turn by a small angle applied as z + z (cos - 1 + i sin) keeps |z| far better, step after step, than a
+// rounded cos near 1 can. Reduction by pi/2 in three parts (33 bits each, so that the products are exact for quotients
+// up to 2^20), then minimax polynomials on [-pi/4, pi/4] (own Remez fits; relative errors 3.4e-18 / 4.7e-20 in
+// double, 3.6e-9 / 9.5e-11 in float).
 #pragma once
 
 #include <limits>
