@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <type_traits>
+#include <vector>
 
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
@@ -25,9 +26,25 @@ J jet_at(const Addresses& addresses) {
     return jet;
 }
 
-gp::Mixture mixture_at(int envelope, std::size_t components, std::uintptr_t parameters) {
+// A step of a kernel in postfix order: the number of a form, or what is made of the two kernels before it.
+constexpr int kSum = -1, kProduct = -2;
+
+// parameters: (3, components[i]) of each leaf, one after the other.
+std::vector<gp::Step> kernel_at(const std::vector<int>& steps, const std::vector<std::size_t>& components,
+                                std::uintptr_t parameters) {
     const auto* first = reinterpret_cast<const double*>(parameters);
-    return {static_cast<gp::Envelope>(envelope), components, first, first + components, first + 2 * components};
+    std::vector<gp::Step> kernel;
+    std::size_t leaf = 0;
+    for (const int step : steps) {
+        if (step == kSum || step == kProduct) {
+            kernel.push_back({step == kSum ? gp::Step::Kind::sum : gp::Step::Kind::product, {}});
+        } else {
+            const std::size_t n = components.at(leaf++);
+            kernel.push_back({gp::Step::Kind::leaf, {static_cast<gp::Form>(step), n, first, first + n, first + 2 * n}});
+            first += 3 * n;
+        }
+    }
+    return kernel;
 }
 
 }  // namespace
@@ -35,22 +52,22 @@ gp::Mixture mixture_at(int envelope, std::size_t components, std::uintptr_t para
 void register_gp_kernels(py::module_& module) {
     module.def(
         "covariance_jet",
-        [](int envelope, std::size_t components, std::uintptr_t parameters, std::uintptr_t lag, std::size_t n,
-           const Addresses& out, int threads) {
+        [](const std::vector<int>& steps, const std::vector<std::size_t>& components, std::uintptr_t parameters,
+           std::uintptr_t lag, std::size_t n, const Addresses& out, int threads) {
             const GilReleased released;
-            gp::evaluate(mixture_at(envelope, components, parameters), reinterpret_cast<const double*>(lag), n,
+            gp::evaluate(kernel_at(steps, components, parameters), reinterpret_cast<const double*>(lag), n,
                          jet_at<gp::Jet>(out), threads);
         },
-        py::arg("envelope"), py::arg("components"), py::arg("parameters"), py::arg("lag"), py::arg("n"), py::arg("out"),
+        py::arg("steps"), py::arg("components"), py::arg("parameters"), py::arg("lag"), py::arg("n"), py::arg("out"),
         py::arg("threads"));
     module.def(
         "covariance_pull_back",
-        [](int envelope, std::size_t components, std::uintptr_t parameters, std::uintptr_t lag, std::size_t n,
-           const Addresses& cotangent, std::uintptr_t gradient, int threads) {
+        [](const std::vector<int>& steps, const std::vector<std::size_t>& components, std::uintptr_t parameters,
+           std::uintptr_t lag, std::size_t n, const Addresses& cotangent, std::uintptr_t gradient, int threads) {
             const GilReleased released;
-            gp::pull_back(mixture_at(envelope, components, parameters), reinterpret_cast<const double*>(lag), n,
+            gp::pull_back(kernel_at(steps, components, parameters), reinterpret_cast<const double*>(lag), n,
                           jet_at<gp::ConstJet>(cotangent), reinterpret_cast<double*>(gradient), threads);
         },
-        py::arg("envelope"), py::arg("components"), py::arg("parameters"), py::arg("lag"), py::arg("n"),
+        py::arg("steps"), py::arg("components"), py::arg("parameters"), py::arg("lag"), py::arg("n"),
         py::arg("cotangent"), py::arg("gradient"), py::arg("threads"));
 }

@@ -14,10 +14,10 @@ using Vec = Lanes<double, V>;
 
 // Top goes one beyond the highest order, because d/da needs z g^(order + 1). That one jumps at 0 for the Matern
 // functions, but the factor z makes either side's value right.
-template <Envelope E, int Top>
+template <Form E, int Top>
 FOURFOLD_INLINE void envelope_jet(Vec z, double a, Vec* g) {
     const Vec zero{};
-    if constexpr (E == Envelope::gaussian) {
+    if constexpr (E == Form::gaussian) {
         // g^(r+1) = -2a (z g^(r) + r g^(r-1))
         g[0] = exp_of_negative<double, V>(z * z * -a);
         const Vec slope = z * (-2 * a);
@@ -31,10 +31,10 @@ FOURFOLD_INLINE void envelope_jet(Vec z, double a, Vec* g) {
         const Vec e = exp_of_negative<double, V>(-t);
         const Vec side = z < zero ? zero - 1.0 : zero + 1.0;
         const double a2 = a * a;
-        if constexpr (E == Envelope::matern12) {
+        if constexpr (E == Form::matern12) {
             g[0] = e;
             if constexpr (Top >= 1) g[1] = side * e * -a;
-        } else if constexpr (E == Envelope::matern32) {
+        } else if constexpr (E == Form::matern32) {
             g[0] = (1.0 + t) * e;
             if constexpr (Top >= 1) g[1] = z * e * -a2;
             if constexpr (Top >= 2) g[2] = (t - 1.0) * e * a2;
@@ -51,9 +51,10 @@ FOURFOLD_INLINE void envelope_jet(Vec z, double a, Vec* g) {
     }
 }
 
-// z g'(z) / (a's power in the envelope's argument) = a dg/da: the Gaussian depends on sqrt(a) z, the others on a z.
-template <Envelope E>
-constexpr double kScalePower = E == Envelope::gaussian ? 2.0 : 1.0;
+// z g'(z) / (a's power in the envelope's argument) = a dg/da: the Gaussian and the rational quadratic
+// depend on sqrt(a) z, the Matern functions on a z.
+template <Form E>
+constexpr double kScalePower = E == Form::gaussian || E == Form::rational_quadratic ? 2.0 : 1.0;
 
 }  // namespace
 }  // namespace fourfold::gp::FOURFOLD_LEVEL

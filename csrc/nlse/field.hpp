@@ -1,6 +1,7 @@
 // Operations on one split field: the pointwise flows of x space, and FieldOps on top of the transform's sweeps.
 #pragma once
 
+#include "nlse/flow_formula.hpp"
 #include "nlse/nlse.hpp"
 #include "support/fft_kernels.hpp"
 #include "support/sincos.hpp"
@@ -74,7 +75,7 @@ struct PotentialFlowOperation {
         }
         Vec cosine_minus_1, sine;
         sincos<T, V>(angle, angle, cosine_minus_1, sine);
-        z = {z.re + (z.re * cosine_minus_1 - z.im * sine), z.im + (z.im * cosine_minus_1 + z.re * sine)};
+        z = turned(z, cosine_minus_1, sine);
         if constexpr (!Plain) {
             if (flow.amplitude != nullptr) {
                 const Vec amplitude = load<Vec>(flow.amplitude + i);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "nlse/fixed_steps.hpp"
 #include "nlse/interruption.hpp"
 #include "support/flush.hpp"
 #include "support/isa.hpp"
@@ -147,8 +148,7 @@ void Integrator<T>::vary(Part part, Variation given) {
 
 template <class T>
 double Integrator<T>::duration(double t0, double t1) {
-    const double rounding = 4 * std::numeric_limits<double>::epsilon() * std::max(std::abs(t0), std::abs(t1));
-    if (std::abs((t1 - t0) - duration_) > rounding) duration_ = t1 - t0;
+    duration_ = kept_duration(duration_, t0, t1);
     return duration_;
 }
 
@@ -169,10 +169,7 @@ Interval Integrator<T>::interval(double t0, double t1, double duration) const {
     stretch.max_step = std::numeric_limits<double>::infinity();
     stretch.min_step = std::max(8 * std::numeric_limits<double>::epsilon() * reach,
                                 kSmallestStep * (options_.t_end - options_.t_start));
-    if (options_.step > 0) {
-        // A hair of slack: an interval of ten steps is ten steps, however its ends were rounded.
-        stretch.steps = static_cast<std::int64_t>(std::max(1.0, std::ceil(duration / options_.step * (1 - 1e-10))));
-    }
+    if (options_.step > 0) stretch.steps = fixed_steps(duration, options_.step);
     return stretch;
 }
 

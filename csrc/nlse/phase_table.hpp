@@ -2,9 +2,10 @@
 // changes, so it is vectorised; computed in double for both precisions, the product omega tau with its rounding error.
 #pragma once
 
+#include "nlse/flow_formula.hpp"
 #include "support/sincos.hpp"
 
-namespace fourfold::FOURFOLD_LEVEL {
+namespace fourfold::nlse::FOURFOLD_LEVEL {
 namespace {
 
 #if FOURFOLD_LEVEL_INDEX == 2
@@ -15,9 +16,7 @@ inline constexpr int kDoubleLanes = 4;
 inline constexpr int kDoubleLanes = 2;
 #endif
 
-// re[i] + i im[i] = scale[i] exp(-i omega[i] tau) (high + low) - shift high with shift 0 or 1; scale may be null
-// (ones). With shift = 1, z high + z table is z exp(-i omega tau) (high + low) with more digits than T has: turns by
-// small angles keep |z|, and high may be a rounded 1/n.
+// table[i] = phase_factor<shift>(scale[i], exp(-i omega[i] tau)); scale may be null (ones).
 template <class T, int shift>
 void phase_table(const double* omega, double tau, const T* scale, double high, double low, T* re, T* im,
                  std::size_t n) {
@@ -45,10 +44,9 @@ void phase_table(const double* omega, double tau, const T* scale, double high, d
 #pragma omp simd
         for (std::size_t i = 0; i < count; ++i) {
             const double here = scale == nullptr ? 1.0 : static_cast<double>(scale[at + i]);
-            // (scale exp - shift) from exp - 1
-            const double c = cosine[i] * here + (here - shift);
-            re[at + i] = static_cast<T>(c * high + (c + shift) * low);
-            im[at + i] = static_cast<T>(sine[i] * here * high);
+            const Complex<double> factor = phase_factor<shift>(here, cosine[i], sine[i], high, low);
+            re[at + i] = static_cast<T>(factor.re);
+            im[at + i] = static_cast<T>(factor.im);
         }
     }
 }
@@ -59,4 +57,4 @@ void phase_table(const double* omega, double tau, const T* scale, T* re, T* im, 
 }
 
 }  // namespace
-}  // namespace fourfold::FOURFOLD_LEVEL
+}  // namespace fourfold::nlse::FOURFOLD_LEVEL

@@ -49,9 +49,9 @@ void build_tables(const Setup<T>& setup, const Medium<T>& medium, double step, S
             T* amplitude = tables.potential + 2 * n * slot;
             const double tau = program.potential[slot] * step;
             for (std::size_t i = 0; i < n; ++i) {
-                const double gamma = static_cast<double>(medium.loss[i]);
-                amplitude[i] = static_cast<T>(std::exp(-gamma * tau));
-                amplitude[n + i] = static_cast<T>(gamma == 0 ? tau : -std::expm1(-2 * gamma * tau) / (2 * gamma));
+                const Decay here = decay_over(static_cast<double>(medium.loss[i]), tau);
+                amplitude[i] = static_cast<T>(here.amplitude);
+                amplitude[n + i] = static_cast<T>(here.effective_time);
             }
         }
     }

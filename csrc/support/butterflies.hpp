@@ -5,7 +5,7 @@
 // with FMA the second costs one instruction and makes the product as good as exact.
 #pragma once
 
-#include "support/simd.hpp"
+#include "support/numbers.hpp"
 
 namespace fourfold::FOURFOLD_LEVEL {
 namespace {
@@ -31,11 +31,12 @@ FOURFOLD_INLINE Complex<Vec> scaled(Complex<Vec> z, T factor) {
     return {z.re * factor, z.im * factor};
 }
 
+// Of `nearest`, the double nearest to a number, and `rest`, what is missing to it.
 template <class T>
 struct TwoParts {
     T high, low;
-    constexpr explicit TwoParts(long double value)
-        : high(static_cast<T>(value)), low(static_cast<T>(value - static_cast<long double>(high))) {}
+    FOURFOLD_HOST_DEVICE constexpr TwoParts(double nearest, double rest)
+        : high(static_cast<T>(nearest)), low(static_cast<T>((nearest - static_cast<double>(high)) + rest)) {}
 };
 
 // The product with the high part is written first: the compiler fuses the first product of a sum into it, and it must
@@ -59,12 +60,12 @@ FOURFOLD_INLINE Complex<Vec> times(Complex<Vec> a, TwoParts<T> re, TwoParts<T> i
 // times exp(-i pi/4) and exp(-3 i pi/4)
 template <class T, class Vec>
 FOURFOLD_INLINE Complex<Vec> eighth_turn(Complex<Vec> z) {
-    constexpr TwoParts<T> root_half(0.70710678118654752440L);
+    constexpr TwoParts<T> root_half(0x1.6a09e667f3bcdp-1, -0x1.bep-55);  // sqrt(1/2)
     return {times(z.re + z.im, root_half), times(z.im - z.re, root_half)};
 }
 template <class T, class Vec>
 FOURFOLD_INLINE Complex<Vec> three_eighths_turn(Complex<Vec> z) {
-    constexpr TwoParts<T> root_half(0.70710678118654752440L);
+    constexpr TwoParts<T> root_half(0x1.6a09e667f3bcdp-1, -0x1.bep-55);  // sqrt(1/2)
     return {times(z.im - z.re, root_half), -times(z.re + z.im, root_half)};
 }
 
@@ -73,7 +74,7 @@ FOURFOLD_INLINE void dft(Complex<Vec>* x) {
     if constexpr (R == 2) {
         dft2<T>(x[0], x[1]);
     } else if constexpr (R == 3) {
-        constexpr TwoParts<T> half_root3(0.86602540378443864676L);
+        constexpr TwoParts<T> half_root3(0x1.bb67ae8584caap-1, 0x1.cfp-55);  // sqrt(3)/2
         const Complex<Vec> sum = x[1] + x[2];
         const Complex<Vec> turned = times_minus_i(scaled(x[1] - x[2], half_root3));
         const Complex<Vec> mid = x[0] - scaled(sum, T(0.5));
@@ -83,8 +84,9 @@ FOURFOLD_INLINE void dft(Complex<Vec>* x) {
     } else if constexpr (R == 4) {
         dft4<T>(x[0], x[1], x[2], x[3]);
     } else if constexpr (R == 5) {
-        constexpr TwoParts<T> cos1(0.30901699437494742410L), cos2(-0.80901699437494742410L);
-        constexpr TwoParts<T> sin1(0.95105651629515357212L), sin2(0.58778525229247312917L);
+        // of 2 pi/5 and 4 pi/5
+        constexpr TwoParts<T> cos1(0x1.3c6ef372fe95p-2, -0x1.f5p-56), cos2(-0x1.9e3779b97f4a8p-1, 0x1.f5p-56);
+        constexpr TwoParts<T> sin1(0x1.e6f0e134454ffp-1, 0x1.798p-55), sin2(0x1.2cf2304755a5ep-1, -0x1.24p-57);
         const Complex<Vec> sum1 = x[1] + x[4], sum2 = x[2] + x[3];
         const Complex<Vec> dif1 = x[1] - x[4], dif2 = x[2] - x[3];
         const Complex<Vec> even1 = x[0] + scaled(sum1, cos1) + scaled(sum2, cos2);
@@ -111,9 +113,11 @@ FOURFOLD_INLINE void dft(Complex<Vec>* x) {
         x[6] = e2 - w2;
         x[7] = e3 - w3;
     } else if constexpr (R == 16) {
-        constexpr TwoParts<T> cosine(0.92387953251128675613L), sine(0.38268343236508977173L);  // of pi/8
-        constexpr TwoParts<T> minus_cosine(-0.92387953251128675613L), minus_sine(-0.38268343236508977173L);
-#pragma GCC unroll 4
+        // of pi/8
+        constexpr TwoParts<T> cosine(0x1.d906bcf328d46p-1, 0x1.46p-56), sine(0x1.87de2a6aea963p-2, -0x1.73p-57);
+        constexpr TwoParts<T> minus_cosine(-0x1.d906bcf328d46p-1, -0x1.46p-56);
+        constexpr TwoParts<T> minus_sine(-0x1.87de2a6aea963p-2, 0x1.73p-57);
+        FOURFOLD_UNROLL(4)
         for (int b = 0; b < 4; ++b) dft4<T>(x[b], x[b + 4], x[b + 8], x[b + 12]);
         // x[4 p + b] now holds output p of group b
         // twiddles exp(-2 pi i p b / 16)
@@ -127,13 +131,13 @@ FOURFOLD_INLINE void dft(Complex<Vec>* x) {
         x[14] = three_eighths_turn<T>(x[14]);
         x[15] = times(x[15], minus_cosine, sine);
         Complex<Vec> y[16];
-#pragma GCC unroll 4
+        FOURFOLD_UNROLL(4)
         for (int p = 0; p < 4; ++p) {
             dft4<T>(x[4 * p], x[4 * p + 1], x[4 * p + 2], x[4 * p + 3]);
-#pragma GCC unroll 4
+            FOURFOLD_UNROLL(4)
             for (int b = 0; b < 4; ++b) y[p + 4 * b] = x[4 * p + b];
         }
-#pragma GCC unroll 16
+        FOURFOLD_UNROLL(16)
         for (int p = 0; p < 16; ++p) x[p] = y[p];
     } else {
         static_assert(R == 1);
@@ -143,10 +147,10 @@ FOURFOLD_INLINE void dft(Complex<Vec>* x) {
 // The inverse is the forward transform with real and imaginary parts in each other's place.
 template <int R, class T, class Vec>
 FOURFOLD_INLINE void inverse_dft(Complex<Vec>* x) {
-#pragma GCC unroll 16
+    FOURFOLD_UNROLL(16)
     for (int q = 0; q < R; ++q) x[q] = {x[q].im, x[q].re};
     dft<R, T>(x);
-#pragma GCC unroll 16
+    FOURFOLD_UNROLL(16)
     for (int q = 0; q < R; ++q) x[q] = {x[q].im, x[q].re};
 }
 

@@ -29,6 +29,13 @@ int multiprocessors(int device) {
     return count;
 }
 
+int shared_memory_of_a_block(int device) {
+    int bytes = 0;
+    check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+          "the shared memory of a block");
+    return bytes;
+}
+
 int device_count(std::string& why) {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);

@@ -22,6 +22,9 @@ private:
 
 int multiprocessors(int device);
 
+// Bytes of shared memory that a block may have if it asks for more than 48 KiB.
+int shared_memory_of_a_block(int device);
+
 // How many devices there are, 0 where there is no driver; then `why` says so in CUDA's words.
 int device_count(std::string& why);
 

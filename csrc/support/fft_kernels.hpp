@@ -6,6 +6,7 @@
 
 #include "support/butterflies.hpp"
 #include "support/fft_plan.hpp"
+#include "support/simd.hpp"
 
 namespace fourfold::FOURFOLD_LEVEL {
 namespace {

@@ -14,7 +14,7 @@
 #define FOURFOLD_ROLLED
 #endif
 #else
-#define FOURFOLD_INLINE inline __attribute__((always_inline))  // the same as in support/simd.hpp
+#define FOURFOLD_INLINE inline __attribute__((always_inline))
 #define FOURFOLD_HOST_DEVICE
 #define FOURFOLD_PRAGMA(text) _Pragma(#text)
 #define FOURFOLD_UNROLL(count) FOURFOLD_PRAGMA(GCC unroll count)

@@ -1,4 +1,4 @@
-// SIMD vectors of the compiler's own kind, and complex numbers of them. Included by kernel sources only: everything has
+// SIMD vectors of the compiler's own kind. Included by kernel sources only: everything has
 // internal linkage, because each ISA level must keep its own copy.
 #pragma once
 
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#define FOURFOLD_INLINE inline __attribute__((always_inline))
+#include "support/numbers.hpp"
 
 namespace fourfold::FOURFOLD_LEVEL {
 namespace {
@@ -25,17 +25,6 @@ struct LanesOf<T, 1> {
 template <class T, int V>
 using Lanes = typename LanesOf<T, V>::type;
 
-template <class T>
-struct IntegerOf;
-template <>
-struct IntegerOf<double> {
-    typedef std::int64_t type;
-};
-template <>
-struct IntegerOf<float> {
-    typedef std::int32_t type;
-};
-
 template <class Vec, class T>
 FOURFOLD_INLINE Vec load(const T* from) {
     Vec v;
@@ -46,40 +35,6 @@ FOURFOLD_INLINE Vec load(const T* from) {
 template <class Vec, class T>
 FOURFOLD_INLINE void store(T* to, Vec v) {
     std::memcpy(to, &v, sizeof v);
-}
-
-template <class To, class From>
-FOURFOLD_INLINE To same_bits(From from) {
-    static_assert(sizeof(To) == sizeof(From));
-    To to;
-    std::memcpy(&to, &from, sizeof to);
-    return to;
-}
-
-template <class Vec>
-struct Complex {
-    Vec re, im;
-};
-
-template <class Vec>
-FOURFOLD_INLINE Complex<Vec> operator+(Complex<Vec> a, Complex<Vec> b) {
-    return {a.re + b.re, a.im + b.im};
-}
-template <class Vec>
-FOURFOLD_INLINE Complex<Vec> operator-(Complex<Vec> a, Complex<Vec> b) {
-    return {a.re - b.re, a.im - b.im};
-}
-template <class Vec, class W>
-FOURFOLD_INLINE Complex<Vec> times(Complex<Vec> a, W re, W im) {
-    return {a.re * re - a.im * im, a.re * im + a.im * re};
-}
-template <class Vec, class W>
-FOURFOLD_INLINE Complex<Vec> times_conjugate(Complex<Vec> a, W re, W im) {
-    return {a.re * re + a.im * im, a.im * re - a.re * im};
-}
-template <class Vec>
-FOURFOLD_INLINE Complex<Vec> times_minus_i(Complex<Vec> a) {
-    return {a.im, -a.re};
 }
 
 template <class Vec, class T>

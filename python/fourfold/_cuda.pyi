@@ -42,3 +42,57 @@ class _Kan:
     Rational: type[_Rational]
 
 kan: _Kan
+
+class _Ensemble:
+    def __init__(
+        self,
+        *,
+        n: int,
+        batch: int,
+        method: str,
+        single: bool,
+        shared_nonlinearity: bool,
+        shared_potential: bool,
+        shared_loss: bool,
+        lossy: bool,
+    ) -> None: ...
+    def shared_memory(self) -> int: ...
+    def tables_size(self) -> int: ...
+    def interval(self, t0: float, t1: float, step: float) -> tuple[float, int]: ...
+    def build_tables(
+        self,
+        *,
+        step: float,
+        omega: int,
+        filter: int,
+        loss: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def advance(
+        self,
+        *,
+        step: float,
+        steps: int,
+        psi: int,
+        out: int,
+        nonlinearity: int,
+        potential: int,
+        twiddles: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
+class _Nlse:
+    smallest_grid: int
+    largest_grid_complex64: int
+    largest_grid_complex128: int
+    Ensemble: type[_Ensemble]
+
+    def shared_memory_of_a_block(self, device: int) -> int: ...
+    def twiddles_complex64(self, n: int) -> bytes: ...
+    def twiddles_complex128(self, n: int) -> bytes: ...
+
+nlse: _Nlse

@@ -79,6 +79,15 @@ def cases(seed: int = 0) -> dict[str, tuple[Kernel, Formula]]:
         smooth[0] * (rough[0] * wide[0]),
         lambda z: smooth[1](z) * rough[1](z) * wide[1](z),
     )
+    third = found["matern 3/2"]
+    waves = found["spectral mixture"]
+    found["tree"] = (
+        (smooth[0] + wide[0]) * (third[0] * found["squared exponential"][0] + waves[0]),
+        lambda z: (
+            (smooth[1](z) + wide[1](z))
+            * (third[1](z) * found["squared exponential"][1](z) + waves[1](z))
+        ),
+    )
     return found
 
 
@@ -118,6 +127,57 @@ def test_values_to_the_last_digits(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("alpha", [1e-3, 0.7, 30.0, 1e4])
+def test_rational_quadratic_of_any_exponent(alpha: float) -> None:
+    l = mpmath.mpf(0.8)  # noqa: E741
+    a = mpmath.mpf(alpha)
+    lags = np.random.default_rng(5).normal(0, 3, 50)
+
+    def formula(z: Any) -> Any:
+        return (1 + z**2 / (2 * a * l**2)) ** (-a)
+
+    exact = np.array([derivative(formula, z, 0) for z in lags])
+    jet = RationalQuadratic(0.8, alpha).jet(lags, [0, 4])
+    np.testing.assert_allclose(jet[0], exact, rtol=2e-14)
+    fourth = np.array([derivative(formula, z, 4) for z in lags])
+    np.testing.assert_allclose(jet[1], fourth, atol=1e-12 * np.abs(fourth).max())
+    assert np.isfinite(RationalQuadratic(0.8, alpha).jet([1e160, -1e300], [0, 1, 2, 3, 4])).all()
+
+
+@pytest.mark.parametrize("periods", [0.5, 1e3, 1e6])
+def test_phase_after_many_periods(periods: float) -> None:
+    kernel = Periodic(0.6, 0.7)
+    lags = periods * 0.7 + np.random.default_rng(6).uniform(-0.4, 0.4, 20)
+    b, period = 1 / mpmath.mpf(0.6) ** 2, mpmath.mpf(0.7)
+
+    def formula(z: Any) -> Any:
+        return mpmath.exp(-2 * b * mpmath.sin(mpmath.pi * z / period) ** 2)
+
+    exact = np.array([derivative(formula, z, 0) for z in lags])
+    # A phase of so many periods, rounded once where there is no fused multiply-add.
+    bound = 4e-15 + 2.2e-16 * 2 * np.pi * periods * float(b)
+    np.testing.assert_allclose(kernel.jet(lags)[0], exact, atol=bound)
+
+
+@pytest.mark.parametrize("name", ["rational quadratic", "periodic", "product", "tree"])
+def test_orders_in_any_order_and_number(name: str) -> None:
+    kernel, _ = cases(8)[name]
+    lags = np.random.default_rng(9).normal(size=1027)
+    every = list(range(kernel.highest_order + 1))
+    jet = kernel.jet(lags, every)
+    chosen = [kernel.highest_order, 1, 0]
+    np.testing.assert_allclose(
+        kernel.jet(lags, chosen), jet[chosen], rtol=1e-14, atol=1e-14 * np.abs(jet).max()
+    )
+    cotangent = np.random.default_rng(10).normal(size=(len(chosen), lags.size))
+    full = np.zeros(jet.shape)
+    full[chosen] = cotangent
+    gradient = kernel.pull_back(lags, every, full)
+    np.testing.assert_allclose(
+        kernel.pull_back(lags, chosen, cotangent), gradient, rtol=1e-10, atol=1e-10
+    )
+
+
 @pytest.mark.parametrize("a", [0.7, 3.0])
 def test_diagonals_of_the_mixtures(a: float) -> None:
     m = 2 * np.pi * 1.3
@@ -154,9 +214,14 @@ def test_gradient_is_that_of_the_jet(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 511, 512, 513, 20001])
-def test_any_number_of_lags(size: int) -> None:
+@pytest.mark.parametrize("pair", [False, True])
+def test_any_number_of_lags(size: int, pair: bool) -> None:
     rng = np.random.default_rng(size)
-    kernel = StudentTMixture(rng.uniform(0.1, 1, 5), rng.uniform(0.1, 1, 5), rng.uniform(0, 9, 5))
+    kernel: Kernel = StudentTMixture(
+        rng.uniform(0.1, 1, 5), rng.uniform(0.1, 1, 5), rng.uniform(0, 9, 5)
+    )
+    if pair:
+        kernel = kernel * (Periodic(1.3, 0.9) + RationalQuadratic())
     lags = rng.normal(size=size)
     jet = kernel.jet(lags, [0, 2, 4])
     one_by_one = kernel.jet(lags[: min(size, 600), None], [4, 0])
@@ -166,7 +231,7 @@ def test_any_number_of_lags(size: int) -> None:
 
 def test_same_bits_on_any_number_of_threads() -> None:
     rng = np.random.default_rng(11)
-    kernel = SpectralMixture(*rng.uniform(0.1, 2, (3, 7)))
+    kernel = SpectralMixture(*rng.uniform(0.1, 2, (3, 7))) * Periodic() + RationalQuadratic()
     lags = rng.normal(size=(130, 131))
     cotangent = rng.normal(size=(2, 130, 131))
     found = []
@@ -244,8 +309,16 @@ def test_orders_that_do_not_exist_are_refused(nu: float, highest: int) -> None:
         ),
         (lambda: Matern().pull_back([0.0], [0], [0.0]), "cotangent: expected shape"),
         (lambda: SpectralMixture([1.0], [1.0], [1e4]).jet([100.0]), "frequencies: 2 pi f"),
+        (lambda: (Periodic(period=1e-4) + Matern()).jet([1e12]), r"period: .* reaches 1e\+16"),
     ],
 )
 def test_bad_arguments(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_pairs_are_of_kernels() -> None:
+    with pytest.raises(TypeError, match="second: expected a Kernel, got 3"):
+        kernels.Sum(Matern(), cast(Kernel, 3))
+    with pytest.raises(TypeError):
+        Matern() * cast(Kernel, 3)

@@ -292,7 +292,6 @@ def test_all_zero_data_give_zero() -> None:
         ({"source": lambda x: x[:-1]}, "source"),
         ({"source": np.inf}, "source"),
         ({"conditions": [pde.Dirichlet(0.5, 0)]}, "conditions"),
-        ({"conditions": [pde.Dirichlet(0, np.nan)]}, "conditions"),
         ({"conditions": [pde.Dirichlet(0, 1), pde.Dirichlet(0, 2)]}, "conditions"),
         ({"points": 1}, "points"),
     ],
@@ -430,15 +429,60 @@ def test_a_matrix_that_is_positive_definite_by_rounding_alone_is_refused() -> No
     assert pde.solve(problem, SquaredExponential(1.0), learn=False, jitter=1e-15).jitter > 1e-12
 
 
-def test_learn_is_refused_on_a_box_and_for_tolerances_out_of_range() -> None:
-    box = pde.Problem(
-        [(0, 1), (0, 1)],
-        {(2, 0): 1.0, (0, 2): 1.0},
-        0.0,
-        [pde.Dirichlet(0, 0.0), pde.Dirichlet(0, 0.0, axis=1)],
-        points=5,
-    )
-    with pytest.raises(ValueError, match="kernels of a box are not learned"):
-        pde.solve(box, learn=True)
-    with pytest.raises(ValueError, match="tolerance"):
-        pde.solve(variable_problem(), tolerance=0.0)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tolerance": 0.0}, "tolerance: expected a positive number, got 0.0"),
+        ({"tolerance": 1.0}, r"tolerance: expected within \(0, 1\), got 1.0"),
+        ({"tolerance": "small"}, "tolerance: expected a positive number, got 'small'"),
+        ({"jitter": -1e-9}, "jitter: expected a positive number"),
+        ({"jitter": float("nan")}, "jitter: expected a positive number"),
+        ({"jitter": 1e-3}, "jitter: expected within"),
+        ({"newton_steps": 2.5}, "newton_steps: expected an integer of at least 1, got 2.5"),
+        ({"max_iterations": "15"}, "max_iterations: expected an integer of at least 1"),
+        ({"most_features": 0}, "most_features: expected an integer of at least 1, got 0"),
+        ({"learn": "yes"}, "learn: expected True, False or None, got 'yes'"),
+        ({"method": "gphm"}, "method: expected 'conditioning', 'gp-hm' or a GPHM, got 'gphm'"),
+        ({"method": "gp-hm", "tolerance": 1e-4}, "^tolerance: not used by GP-HM"),
+        ({"method": "gp-hm", "jitter": 1e-8, "max_iterations": 3}, "^max_iterations, jitter: not"),
+    ],
+)
+def test_options_that_make_no_sense(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pde.solve(variable_problem(), **options)
+
+
+# So that arguments of a wrong type pass the type checker.
+loose: Any = pde
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: loose.GPHM("sgd"), "optimiser: expected one of"),
+        (lambda: loose.GPHM(steps="many"), "steps: expected an integer of at least 1, got 'many'"),
+        (lambda: loose.GPHM(steps=1.5), "steps: expected an integer"),
+        (
+            lambda: loose.GPHM(learning_rate=float("nan")),
+            "learning_rate: expected a positive number",
+        ),
+        (lambda: loose.GPHM(boundary_weight=-1), "boundary_weight: expected a positive number"),
+        (lambda: loose.GPHM(jitter="1e-6"), "jitter: expected a positive number"),
+        (lambda: loose.published_kernel(-2.0), "highest: expected a positive number"),
+        (lambda: loose.published_kernel(2.0, components=0), "components: expected an integer"),
+        (lambda: loose.Dirichlet("left", 0.0), "x: expected"),
+        (lambda: loose.Dirichlet(0, [1.0, 2.0]), "value: expected a number or a function"),
+        (lambda: loose.Neumann(0, float("nan")), "value: expected finite numbers"),
+        (lambda: loose.Dirichlet(0, 0.0, axis=0.5), "axis: expected an integer"),
+        (lambda: loose.Nonlinear(["u"], abs, [abs]), "orders: expected an integer"),
+        (lambda: loose.solve(variable_problem()).u([["a"]]), "points: expected"),
+        (lambda: loose.solve(variable_problem()).u([[0.5]] * 2), "points: expected shape"),
+        (
+            lambda: loose.solve(variable_problem()).u([np.nan]),
+            "points: expected a vector of finite",
+        ),
+    ],
+)
+def test_arguments_that_make_no_sense(make: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()

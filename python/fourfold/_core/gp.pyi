@@ -1,8 +1,8 @@
 """C++ of `fourfold.gp`."""
 
 def covariance_jet(
-    envelope: int,
-    components: int,
+    steps: list[int],
+    components: list[int],
     parameters: int,
     lag: int,
     n: int,
@@ -10,8 +10,8 @@ def covariance_jet(
     threads: int,
 ) -> None: ...
 def covariance_pull_back(
-    envelope: int,
-    components: int,
+    steps: list[int],
+    components: list[int],
     parameters: int,
     lag: int,
     n: int,

@@ -16,6 +16,8 @@ __all__ = [
     "check_magnitude",
     "checked_count",
     "checked_number",
+    "finite_array",
+    "finite_vector",
     "in_kind_of",
     "kind_is_torch",
 ]
@@ -57,6 +59,25 @@ def as_array(name: str, value: Any) -> Array:
             f"{name}: expected at most 64 bits, got {array.dtype}; all computations are in float64"
         )
     return np.asarray(array, dtype=np.float64)
+
+
+def finite_array(name: str, value: Any) -> Array:
+    """As `as_array`, C-contiguous, without NaN and infinity."""
+    array = np.asarray(as_array(name, value), order="C")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    return array
+
+
+def finite_vector(name: str, value: Any, least: int = 0) -> Array:
+    """As `as_array`, a vector of at least so many numbers without NaN and infinity."""
+    vector = as_array(name, value)
+    if vector.ndim != 1 or vector.size < least or not np.isfinite(vector).all():
+        raise ValueError(
+            f"{name}: expected a vector of finite numbers, got shape {vector.shape}"
+            + (" with NaN or infinity" if vector.ndim == 1 and vector.size >= least else "")
+        )
+    return vector
 
 
 def _of_tensor(name: str, value: Tensor) -> Any:

@@ -86,8 +86,8 @@ def _tensor_to_numpy(torch: Any, psi0: Any) -> npt.NDArray[Any]:
         )
     if psi0.device.type != "cpu":
         raise NotImplementedError(
-            f"psi0 is on the device {psi0.device}, but solve runs on the CPU only so far; "
-            "pass psi0.cpu() and move sol.psi back"
+            f"psi0 is on the device {psi0.device}, but solve runs on the CPU only; pass psi0.cpu() and "
+            "move sol.psi back, or use fourfold.nlse.propagate, which has CUDA kernels"
         )
     # Inside vmap, grad or jvp the tensor is a wrapper without memory: reading it would drop the
     # transformation.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fourfold import _core
 from fourfold._threads import get_num_threads
+from fourfold.nlse.grid import Grid
 from fourfold.nlse.in_time import FunctionInTime, Series
 from fourfold.nlse.problem import Problem
 
@@ -47,7 +48,7 @@ class Counters(NamedTuple):
     last_step: float
 
 
-def fourier_filter(problem: Problem, dealias: str | None) -> npt.NDArray[np.float64] | None:
+def fourier_filter(grid: Grid, dealias: str | None) -> npt.NDArray[np.float64] | None:
     """The multiplier of the spectrum, in FFT order: float64 of shape (n,), or None.
 
     ``"two_thirds"`` is 1 up to two thirds of the largest wavenumber and 0 beyond (Orszag 1971);
@@ -55,7 +56,7 @@ def fourier_filter(problem: Problem, dealias: str | None) -> npt.NDArray[np.floa
     """
     if dealias is None:
         return None
-    relative = np.abs(problem.grid.k) / (2 * np.pi * problem.grid.n / (3 * problem.grid.length))
+    relative = np.abs(grid.k) / (2 * np.pi * grid.n / (3 * grid.length))
     if dealias == "two_thirds":
         return (relative <= 1 + 1e-12).astype(np.float64)
     return np.asarray(np.exp(-36 * relative**36))
@@ -86,7 +87,9 @@ class Stepper:
         self._dtype = dtype
         self._batch = batch = math.prod(batch_shape)
         omega = np.ascontiguousarray(problem.omega)
-        multiplier = fourier_filter(problem, "exponential" if method == "published" else dealias)
+        multiplier = fourier_filter(
+            problem.grid, "exponential" if method == "published" else dealias
+        )
         in_time = problem.in_time
         for part in in_time.values():
             part.check(t_start, t_end)

@@ -48,6 +48,11 @@ def propagate(
     The operator itself is ``torch.ops.fourfold.nlse_propagate``, which also returns the first step of
     each interval and realisation.
 
+    On a GPU (docs/gpu.md) it knows splittings of fixed step, n a power of two from 32 to 8192
+    (complex128) or 16384 (complex64), and no gradients; ``t`` stays on the CPU, all else is on psi0's
+    device. Work is queued and nothing waits for it, so no value is looked at: where a field stops being
+    finite, there is NaN from then on and no BlowUpError.
+
     Parameters
     ----------
     psi0 : complex64 or complex128 tensor (..., n)
@@ -78,11 +83,12 @@ def propagate(
     ReconstructionError
         In the backward pass, if a state is missed by more than the tolerance.
     NotImplementedError
-        In the backward pass of a method that has no gradients, or of a backward pass.
+        In the backward pass of a method that has no gradients, or of a backward pass. On a GPU for
+        what it does not know, or where fourfold was built without CUDA kernels.
     """
     g = nonlinearity
     if not isinstance(g, torch.Tensor):
-        g = torch.tensor(g, dtype=torch.float64)
+        g = torch.full((), g, dtype=torch.float64, device=psi0.device)
     op: Any = torch.ops.fourfold.nlse_propagate
     if (
         not torch.compiler.is_compiling()
@@ -107,6 +113,13 @@ def _propagate(psi0: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     solution = begin(plan, field, None, False, first_steps)
     steps = np.array(first_steps).reshape(len(plan.times) - 1, *plan.batch_shape)
     return solution.psi, torch.from_numpy(steps)
+
+
+@_propagate.register_kernel("cuda")  # type: ignore[untyped-decorator]
+def _(*args: Any) -> tuple[Tensor, Tensor]:
+    from fourfold.nlse import _kernel_cuda
+
+    return _kernel_cuda.propagate(*args[:-1])
 
 
 @torch.library.custom_op(
@@ -141,6 +154,13 @@ def _propagate_backward(
         else:
             found.append(torch.empty(0))
     return tuple(found)
+
+
+@_propagate_backward.register_kernel("cuda")  # type: ignore[untyped-decorator]
+def _(*args: Any) -> tuple[Tensor, ...]:
+    raise NotImplementedError(
+        "the gradients of nlse.propagate have no CUDA kernel; give it tensors on the CPU"
+    )
 
 
 def _plan(

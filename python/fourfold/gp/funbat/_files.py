@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.errors import DamagedFileError
+from fourfold.gp._archive import Arrays, read_archive, write_archive
 from fourfold.gp.funbat._prediction import Fitted, FittedMode
 from fourfold.gp.kernels import Matern
 
@@ -47,7 +46,7 @@ def write(model: FunBaT, fitted: Fitted | None, path: Path) -> None:
         "seed": model.seed,
     }
     text = json.dumps(settings).encode()
-    arrays: dict[str, npt.NDArray[Any]] = {"settings": np.frombuffer(text, dtype=np.uint8)}
+    arrays: Arrays = {"settings": np.frombuffer(text, dtype=np.uint8)}
     if fitted is not None:
         arrays |= {
             "core_mean": fitted.core_mean,
@@ -66,25 +65,12 @@ def write(model: FunBaT, fitted: Fitted | None, path: Path) -> None:
                 f"prior_{k}": np.array([mode.order, mode.lengthscale, mode.scale]),
             }
     arrays["digest"] = _digest(arrays)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_archive(path, arrays)
 
 
 def read(path: Path) -> tuple[dict[str, Any], Fitted | None]:
     """The constructor's arguments and what was fitted, see `FunBaT.load`."""
-    with path.open("rb") as file:
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise DamagedFileError(f"{path}: not a model file, or cut off ({error})") from error
+    arrays = read_archive(path, _FORMAT)
     digest = arrays.pop("digest", None)
     if digest is None or "settings" not in arrays:
         raise DamagedFileError(f"{path}: not a model file of FunBaT")
@@ -142,7 +128,7 @@ def _kernel(settings: dict[str, Any]) -> Matern:
     return Matern(**settings)
 
 
-def _digest(arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.uint8]:
+def _digest(arrays: Arrays) -> npt.NDArray[np.uint8]:
     digest = hashlib.blake2b(digest_size=32)
     for name in sorted(arrays):
         array = arrays[name]

@@ -13,7 +13,13 @@ import numpy.typing as npt
 
 from fourfold.errors import ConvergenceWarning
 from fourfold.gp._info import PredictInfo
-from fourfold.gp._inputs import as_array, checked_count, checked_number, in_kind_of, kind_is_torch
+from fourfold.gp._inputs import (
+    checked_count,
+    checked_number,
+    finite_vector,
+    in_kind_of,
+    kind_is_torch,
+)
 from fourfold.gp.funbat._entries import sorted_entries
 from fourfold.gp.funbat._inputs import (
     checked_indices,
@@ -240,13 +246,7 @@ class FunBaT:
         fitted = self._after_fit("factors")
         if checked_count("mode", mode) >= len(fitted.modes):
             raise ValueError(f"mode: expected 0 to {len(fitted.modes) - 1}, got {mode!r}")
-        times = as_array("t", t)
-        if times.ndim != 1 or not np.isfinite(times).all():
-            raise ValueError(
-                f"t: expected a vector of finite numbers, got shape {times.shape}"
-                + (" with NaN or infinity" if times.ndim == 1 else "")
-            )
-        mean, std = fitted.functions(mode, times + 0.0)
+        mean, std = fitted.functions(mode, finite_vector("t", t) + 0.0)
         tensor = kind_is_torch(t)
         return (
             (in_kind_of(mean, tensor), in_kind_of(std, tensor))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from fourfold.gp._inputs import as_array, as_mask, check_magnitude
+from fourfold.gp._inputs import as_array, as_mask, check_magnitude, finite_vector
 from fourfold.gp.grid._axis import Axis
 
 __all__ = ["Data", "Group", "checked_grids"]
@@ -150,14 +150,8 @@ def checked_grids(name: str, grids: Any) -> list[Array]:
         raise ValueError(f"{name}: expected at least one vector, got none")
     vectors = []
     for k, grid in enumerate(grids):
-        vector = as_array(
-            f"{name}[{k}]", grid
-        ).copy()  # kept: what the caller does to it later is nothing to us
-        if vector.ndim != 1 or vector.size == 0 or not np.isfinite(vector).all():
-            raise ValueError(
-                f"{name}[{k}]: expected a vector of finite numbers, got shape {vector.shape}"
-                + (" with NaN or infinity" if vector.ndim == 1 and vector.size else "")
-            )
+        # A copy is kept: what the caller does to it later is nothing to us.
+        vector = finite_vector(f"{name}[{k}]", grid, least=1).copy()
         steps = np.diff(vector)
         if (steps <= 0).any():
             at = int(np.argmax(steps <= 0))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.gp._info import PredictInfo
-from fourfold.gp._inputs import as_array, checked_count, in_kind_of, kind_is_torch
+from fourfold.gp._inputs import checked_count, finite_array, in_kind_of, kind_is_torch
 from fourfold.gp.grid import _leave_one_out, _paths
 from fourfold.gp.grid._data import checked_grids
 from fourfold.gp.grid._posterior import Posterior
@@ -59,7 +59,7 @@ class Predictions:
             A variance is below -100 eps k(x, x): there is too little noise for this kernel.
         """
         self._fitted("predict")
-        coordinates = as_array("points", points)
+        coordinates = finite_array("points", points)
         d = self._dimensions
         if coordinates.ndim == 1 and d == 1:
             coordinates = coordinates[:, None]
@@ -67,8 +67,6 @@ class Predictions:
             raise ValueError(
                 f"points: expected shape (m, {d}), got {coordinates.shape}; for a grid of points predict_grid"
             )
-        if not np.isfinite(coordinates).all():
-            raise ValueError("points: expected finite numbers, got NaN or infinity")
         target = Scattered(coordinates)
         return self._predicted(
             target,

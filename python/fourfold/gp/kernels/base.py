@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from fourfold.gp._inputs import as_array, checked_count, in_kind_of, kind_is_torch
+from fourfold.gp._inputs import as_array, checked_count, finite_array, in_kind_of, kind_is_torch
+from fourfold.gp.kernels._covariance import Program, program_jet, program_pull_back
 from fourfold.gp.kernels._parameters import Parameter
 
 __all__ = ["Kernel"]
@@ -39,17 +40,16 @@ class Kernel(ABC):
         """Return this kernel with other values of all parameters."""
 
     @abstractmethod
-    def _jet(self, lag: npt.NDArray[np.float64], orders: Sequence[int]) -> npt.NDArray[np.float64]:
-        """As `jet`, arguments checked."""
+    def _program(self) -> Program:
+        """What C++ evaluates."""
 
     @abstractmethod
-    def _pull_back(
-        self,
-        lag: npt.NDArray[np.float64],
-        orders: Sequence[int],
-        cotangent: npt.NDArray[np.float64],
-    ) -> list[npt.NDArray[np.float64]]:
-        """Gradient of ``sum(cotangent * jet)`` with respect to the value of each parameter."""
+    def _by_values(self, by_leaf: Iterator[Array]) -> list[Array]:
+        """Gradient with respect to the value of each parameter, from those of `program_pull_back`, in their order."""
+
+    def _pull_back(self, lag: Array, orders: Sequence[int], cotangent: Array) -> list[Array]:
+        """Gradient of ``sum(cotangent * jet)`` with respect to the value of each parameter; arguments checked."""
+        return self._by_values(iter(program_pull_back(self._program(), lag, orders, cotangent)))
 
     @property
     def theta(self) -> npt.NDArray[np.float64]:
@@ -111,7 +111,8 @@ class Kernel(ABC):
         ValueError
             An order that this kernel does not have, or a lag that is not finite.
         """
-        values = self._jet(_finite("lag", lag), self._checked_orders(orders))
+        checked = self._checked_orders(orders)
+        values = program_jet(self._program(), finite_array("lag", lag), checked)
         return in_kind_of(values, kind_is_torch(lag))
 
     @overload
@@ -132,7 +133,7 @@ class Kernel(ABC):
         -------
         array or tensor (as lag is) of float64, shape (P,)
         """
-        z, checked = _finite("lag", lag), self._checked_orders(orders)
+        z, checked = finite_array("lag", lag), self._checked_orders(orders)
         c = np.asarray(as_array("cotangent", cotangent), order="C")
         if c.shape != (len(checked), *z.shape):
             raise ValueError(f"cotangent: expected shape {(len(checked), *z.shape)}, got {c.shape}")
@@ -170,8 +171,8 @@ class Kernel(ABC):
         if not isinstance(orders, Sequence) or len(orders) != 2:
             raise ValueError(f"derivative: expected two orders, got {derivative!r}")
         i, j = (checked_count("derivative", order) for order in orders)
-        a = _finite("x", x)
-        b = a if y is None else _finite("y", y)
+        a = finite_array("x", x)
+        b = a if y is None else finite_array("y", y)
         if a.ndim != 1 or b.ndim != 1:
             raise ValueError(f"x, y: expected vectors, got shapes {a.shape} and {b.shape}")
         values = self.jet(a[:, None] - b, [i + j])[0]
@@ -211,10 +212,3 @@ class Kernel(ABC):
                 f"got {max(checked)}"
             )
         return checked
-
-
-def _finite(name: str, value: Any) -> Array:
-    array: Array = np.asarray(as_array(name, value), order="C")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
-    return array

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.gp.kernels._covariance import PRODUCT, SUM, Program
 from fourfold.gp.kernels._parameters import Parameter
 from fourfold.gp.kernels.base import Kernel
-from fourfold.gp.kernels.leibniz import product_jet, product_pull_back
 
 __all__ = ["Product", "Sum"]
 
@@ -21,9 +21,13 @@ Array = npt.NDArray[np.float64]
 class _Pair(Kernel):
     """What sums and products share: two kernels with their parameters one after the other."""
 
-    _sign: str
+    _sign: ClassVar[str]
+    _step: ClassVar[int]
 
     def __init__(self, first: Kernel, second: Kernel) -> None:
+        for name, kernel in (("first", first), ("second", second)):
+            if not isinstance(kernel, Kernel):
+                raise TypeError(f"{name}: expected a Kernel, got {kernel!r}")
         self.first = first
         self.second = second
 
@@ -47,6 +51,14 @@ class _Pair(Kernel):
             self.first._with_values(values[:count]), self.second._with_values(values[count:])
         )
 
+    def _program(self) -> Program:
+        first, second = self.first._program(), self.second._program()
+        return Program((*first.steps, *second.steps, self._step), (*first.leaves, *second.leaves))
+
+    def _by_values(self, by_leaf: Iterator[Array]) -> list[Array]:
+        by_first = self.first._by_values(by_leaf)
+        return [*by_first, *self.second._by_values(by_leaf)]
+
     def __repr__(self) -> str:
         return f"({self.first!r} {self._sign} {self.second!r})"
 
@@ -55,30 +67,11 @@ class Sum(_Pair):
     """``k(z) = first(z) + second(z)``; written ``first + second``."""
 
     _sign = "+"
-
-    def _jet(self, lag: Array, orders: Sequence[int]) -> Array:
-        return self.first._jet(lag, orders) + self.second._jet(lag, orders)
-
-    def _pull_back(self, lag: Array, orders: Sequence[int], cotangent: Array) -> list[Array]:
-        return [
-            *self.first._pull_back(lag, orders, cotangent),
-            *self.second._pull_back(lag, orders, cotangent),
-        ]
+    _step = SUM
 
 
 class Product(_Pair):
     """``k(z) = first(z) second(z)``; written ``first * second``. Derivatives by Leibniz' rule."""
 
     _sign = "*"
-
-    def _jet(self, lag: Array, orders: Sequence[int]) -> Array:
-        every = range(max(orders) + 1)
-        return product_jet(self.first._jet(lag, every), self.second._jet(lag, every), orders)
-
-    def _pull_back(self, lag: Array, orders: Sequence[int], cotangent: Array) -> list[Array]:
-        every = range(max(orders) + 1)
-        a, b = self.first._jet(lag, every), self.second._jet(lag, every)
-        return [
-            *self.first._pull_back(lag, every, product_pull_back(b, orders, cotangent)),
-            *self.second._pull_back(lag, every, product_pull_back(a, orders, cotangent)),
-        ]
+    _step = PRODUCT

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.gp.kernels._covariance import (
-    HIGHEST_ORDER,
-    Envelope,
-    mixture_jet,
-    mixture_pull_back,
-)
+from fourfold.gp.kernels._covariance import Form
 from fourfold.gp.kernels._parameters import (
     Bounds,
     Parameter,
@@ -26,25 +20,23 @@ from fourfold.gp.kernels._parametric import ParametricKernel
 __all__ = ["Matern", "SpectralMixture", "SquaredExponential", "StudentTMixture"]
 
 
-def _rate(envelope: Envelope, lengthscale: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _rate(form: Form, lengthscale: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The ``a`` of csrc/gp/covariance.hpp."""
-    if envelope is Envelope.GAUSSIAN:
+    if form is Form.GAUSSIAN:
         return np.asarray(0.5 / lengthscale**2)
-    degrees = {Envelope.MATERN12: 1, Envelope.MATERN32: 3, Envelope.MATERN52: 5}[envelope]
+    degrees = {Form.MATERN12: 1, Form.MATERN32: 3, Form.MATERN52: 5}[form]
     return np.asarray(np.sqrt(degrees) / lengthscale)
 
 
 def _rate_by_lengthscale(
-    envelope: Envelope, lengthscale: npt.NDArray[np.float64]
+    form: Form, lengthscale: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    power = 2 if envelope is Envelope.GAUSSIAN else 1
-    return np.asarray(-power * _rate(envelope, lengthscale) / lengthscale)
+    power = 2 if form is Form.GAUSSIAN else 1
+    return np.asarray(-power * _rate(form, lengthscale) / lengthscale)
 
 
 class _Single(ParametricKernel):
     """``variance * g(z / lengthscale)``."""
-
-    _envelope: Envelope
 
     def __init__(
         self,
@@ -68,31 +60,15 @@ class _Single(ParametricKernel):
         """``k(0)``."""
         return self._numbers[1]
 
-    @property
-    def highest_order(self) -> int:
-        """The highest derivative at lag 0."""
-        return HIGHEST_ORDER[self._envelope]
-
     def _packed(self) -> npt.NDArray[np.float64]:
         lengthscale, variance = self._parameters
         return np.array(
-            [[float(variance.value)], [float(_rate(self._envelope, lengthscale.value))], [0.0]]
+            [[float(variance.value)], [float(_rate(self._form, lengthscale.value))], [0.0]]
         )
 
-    def _jet(self, lag: npt.NDArray[np.float64], orders: Sequence[int]) -> npt.NDArray[np.float64]:
-        return mixture_jet(self._envelope, self._packed(), lag, orders)
-
-    def _pull_back(
-        self,
-        lag: npt.NDArray[np.float64],
-        orders: Sequence[int],
-        cotangent: npt.NDArray[np.float64],
-    ) -> list[npt.NDArray[np.float64]]:
-        gradient = mixture_pull_back(self._envelope, self._packed(), lag, orders, cotangent)
-        by_lengthscale = gradient[1, 0] * _rate_by_lengthscale(
-            self._envelope, self._parameters[0].value
-        )
-        return [np.asarray(by_lengthscale), gradient[0, 0]]
+    def _unpacked(self, gradient: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
+        by_rate = _rate_by_lengthscale(self._form, self._parameters[0].value)
+        return [np.asarray(gradient[1, 0] * by_rate), gradient[0, 0]]
 
 
 class SquaredExponential(_Single):
@@ -108,7 +84,7 @@ class SquaredExponential(_Single):
         Where `fit` may move them; None holds them fixed.
     """
 
-    _envelope = Envelope.GAUSSIAN
+    _form = Form.GAUSSIAN
 
     def __init__(
         self,
@@ -139,10 +115,10 @@ class Matern(_Single):
         Where `fit` may move them; None holds them fixed.
     """
 
-    _by_nu: ClassVar[dict[float, Envelope]] = {
-        0.5: Envelope.MATERN12,
-        1.5: Envelope.MATERN32,
-        2.5: Envelope.MATERN52,
+    _by_nu: ClassVar[dict[float, Form]] = {
+        0.5: Form.MATERN12,
+        1.5: Form.MATERN32,
+        2.5: Form.MATERN52,
     }
 
     def __init__(
@@ -158,7 +134,7 @@ class Matern(_Single):
             raise ValueError(f"nu: expected 0.5, 1.5 or 2.5, got {nu}")
         super().__init__(lengthscale, variance, lengthscale_bounds, variance_bounds)
         self.nu = float(nu)
-        self._envelope = self._by_nu[self.nu]
+        self._form = self._by_nu[self.nu]
 
     def __repr__(self) -> str:
         return f"Matern(lengthscale={self.lengthscale:.6g}, nu={self.nu}, variance={self.variance:.6g})"
@@ -166,8 +142,6 @@ class Matern(_Single):
 
 class _Mixture(ParametricKernel):
     """``sum_q w_q g(z / l_q) cos(2 pi f_q z)``."""
-
-    _envelope: ClassVar[Envelope]
 
     def __init__(
         self,
@@ -210,27 +184,13 @@ class _Mixture(ParametricKernel):
         """f, (Q,), in cycles per unit of x."""
         return self._parameters[2].value
 
-    @property
-    def highest_order(self) -> int:
-        """The highest derivative at lag 0."""
-        return HIGHEST_ORDER[self._envelope]
-
     def _packed(self) -> npt.NDArray[np.float64]:
-        rate = _rate(self._envelope, self.lengthscales)
+        rate = _rate(self._form, self.lengthscales)
         return np.stack([self.weights, rate, 2 * np.pi * self.frequencies])
 
-    def _jet(self, lag: npt.NDArray[np.float64], orders: Sequence[int]) -> npt.NDArray[np.float64]:
-        return mixture_jet(self._envelope, self._packed(), lag, orders)
-
-    def _pull_back(
-        self,
-        lag: npt.NDArray[np.float64],
-        orders: Sequence[int],
-        cotangent: npt.NDArray[np.float64],
-    ) -> list[npt.NDArray[np.float64]]:
-        gradient = mixture_pull_back(self._envelope, self._packed(), lag, orders, cotangent)
-        by_lengthscale = _rate_by_lengthscale(self._envelope, self.lengthscales)
-        return [gradient[0], gradient[1] * by_lengthscale, gradient[2] * (2 * np.pi)]
+    def _unpacked(self, gradient: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
+        by_rate = _rate_by_lengthscale(self._form, self.lengthscales)
+        return [gradient[0], gradient[1] * by_rate, gradient[2] * (2 * np.pi)]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.weights.size} components)"
@@ -254,7 +214,7 @@ class SpectralMixture(_Mixture):
         Where `fit` may move them; None holds them fixed.
     """
 
-    _envelope = Envelope.GAUSSIAN
+    _form = Form.GAUSSIAN
 
 
 class StudentTMixture(_Mixture):
@@ -275,4 +235,4 @@ class StudentTMixture(_Mixture):
         Where `fit` may move them; None holds them fixed.
     """
 
-    _envelope = Envelope.MATERN52
+    _form = Form.MATERN52

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.gp.kernels._covariance import Form
 from fourfold.gp.kernels._parameters import Bounds, positive_parameter
 from fourfold.gp.kernels._parametric import ParametricKernel
-from fourfold.gp.kernels.leibniz import by_scaling_the_lag, product_jet
 
 __all__ = ["Periodic"]
 
@@ -30,6 +28,8 @@ class Periodic(ParametricKernel):
     lengthscale_bounds, period_bounds, variance_bounds : (float, float) or None
         Where `fit` may move them; None holds them fixed.
     """
+
+    _form = Form.PERIODIC
 
     def __init__(
         self,
@@ -62,39 +62,10 @@ class Periodic(ParametricKernel):
         """``k(0)``."""
         return self._numbers[2]
 
-    @property
-    def highest_order(self) -> int:
-        """The highest derivative at lag 0."""
-        return 4
-
-    def _derivatives(self, lag: Array, top: int) -> Array:
-        """Of ``exp(b (cos(omega z) - 1))``, b = 1/lengthscale^2: ``k' = phi k``, phi = -b omega sin(omega z)."""
-        b = 1 / self.lengthscale**2
-        omega = 2 * np.pi / self.period
-        phi = np.stack(
-            [-b * omega ** (j + 1) * np.sin(omega * lag + j * np.pi / 2) for j in range(top)]
-            or [np.zeros_like(lag)]
-        )
-        k = [np.exp(-2 * b * np.sin(omega * lag / 2) ** 2)]
-        for r in range(top):
-            k.append(product_jet(phi, np.stack(k), [r])[0])
-        return np.stack(k)
-
-    def _jet(self, lag: Array, orders: Sequence[int]) -> Array:
-        return self.variance * self._derivatives(lag, max(orders))[orders]
-
-    def _pull_back(self, lag: Array, orders: Sequence[int], cotangent: Array) -> list[Array]:
+    def _packed(self) -> Array:
         lengthscale, period, variance = self._numbers
-        top = max(orders)
-        k = self._derivatives(lag, top + 1)
-        omega = 2 * np.pi / period
-        cosine = np.stack([omega**j * np.cos(omega * lag + j * np.pi / 2) for j in range(top + 1)])
-        cosine[0] = -2 * np.sin(omega * lag / 2) ** 2  # cos - 1
-        by_b = variance * float(np.sum(cotangent * product_jet(cosine, k, orders)))
-        by_scale = variance * by_scaling_the_lag(k, lag, orders, cotangent)
-        by_variance = float(np.sum(cotangent * k[orders]))
-        return [
-            np.asarray(-2 * by_b / lengthscale**3),
-            np.asarray(-by_scale / period),
-            np.asarray(by_variance),
-        ]
+        return np.array([[variance], [1 / lengthscale**2], [period]])
+
+    def _unpacked(self, gradient: Array) -> list[Array]:
+        by_variance, by_steepness, by_period = gradient[:, 0]
+        return [np.asarray(-2 * by_steepness / self.lengthscale**3), by_period, by_variance]

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.gp.kernels._covariance import Form
 from fourfold.gp.kernels._parameters import Bounds, positive_parameter
 from fourfold.gp.kernels._parametric import ParametricKernel
-from fourfold.gp.kernels.leibniz import by_scaling_the_lag
 
 __all__ = ["RationalQuadratic"]
 
 Array = npt.NDArray[np.float64]
-
-# k^(r) of a function h(s) at s = z^2: factor * z^power * h^(j), as (factor, power, j).
-_OF_SQUARE: list[list[tuple[int, int, int]]] = [
-    [(1, 0, 0)],
-    [(2, 1, 1)],
-    [(2, 0, 1), (4, 2, 2)],
-    [(12, 1, 2), (8, 3, 3)],
-    [(12, 0, 2), (48, 2, 3), (16, 4, 4)],
-    [(120, 1, 3), (160, 3, 4), (32, 5, 5)],
-]
-
-
-def _of_square(h: list[Array], lag: Array, top: int) -> Array:
-    return np.stack([sum(f * lag**p * h[j] for f, p, j in _OF_SQUARE[r]) for r in range(top + 1)])
 
 
 class RationalQuadratic(ParametricKernel):
@@ -44,6 +28,8 @@ class RationalQuadratic(ParametricKernel):
     lengthscale_bounds, alpha_bounds, variance_bounds : (float, float) or None
         Where `fit` may move them; None holds them fixed.
     """
+
+    _form = Form.RATIONAL_QUADRATIC
 
     def __init__(
         self,
@@ -76,39 +62,15 @@ class RationalQuadratic(ParametricKernel):
         """``k(0)``."""
         return self._numbers[2]
 
-    @property
-    def highest_order(self) -> int:
-        """The highest derivative at lag 0."""
-        return 4
-
-    def _constants(self) -> tuple[float, float, float]:
+    def _packed(self) -> Array:
         lengthscale, alpha, variance = self._numbers
-        return 0.5 / (alpha * lengthscale**2), alpha, variance
+        return np.array([[variance], [0.5 / (alpha * lengthscale**2)], [alpha]])
 
-    def _powers(self, lag: Array, top: int) -> list[Array]:
-        """``h^(j)`` of ``h(s) = (1 + c s)^(-alpha)`` for j = 0..top."""
-        c, alpha, _ = self._constants()
-        base = 1 + c * lag**2
-        h = [base**-alpha]
-        for j in range(top):
-            h.append(h[-1] * (-c * (alpha + j)) / base)
-        return h
-
-    def _jet(self, lag: Array, orders: Sequence[int]) -> Array:
-        top = max(orders)
-        return self.variance * _of_square(self._powers(lag, top), lag, top)[orders]
-
-    def _pull_back(self, lag: Array, orders: Sequence[int], cotangent: Array) -> list[Array]:
-        c, alpha, variance = self._constants()
-        top = max(orders)
-        h = self._powers(lag, top + 1)
-        k = _of_square(h, lag, top + 1)
-        by_scale = variance * by_scaling_the_lag(k, lag, orders, cotangent)
-        # At constant c: h^(j) contains (alpha)_j and the power -alpha.
-        logarithm = np.log1p(c * lag**2)
-        sums = np.cumsum([0.0, *(1 / (alpha + i) for i in range(top))])
-        by_power = _of_square([h[j] * (sums[j] - logarithm) for j in range(top + 1)], lag, top)
-        by_alpha = variance * float(np.sum(cotangent * by_power[orders])) - by_scale / (2 * alpha)
-        by_variance = float(np.sum(cotangent * k[orders]))
-        by_lengthscale = -by_scale / self.lengthscale
-        return [np.asarray(by_lengthscale), np.asarray(by_alpha), np.asarray(by_variance)]
+    def _unpacked(self, gradient: Array) -> list[Array]:
+        by_variance, by_scale, by_alpha = gradient[:, 0]
+        scale = float(self._packed()[1, 0])
+        return [
+            np.asarray(-2 * scale * by_scale / self.lengthscale),
+            np.asarray(by_alpha - scale * by_scale / self.alpha),
+            by_variance,
+        ]

@@ -1,4 +1,4 @@
-"""Solve a problem on a box: expand the process, condition it, iterate for nonlinear terms."""
+"""Solve a problem on a box: learn kernels, expand the process, condition it, iterate for nonlinear terms."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from fourfold.errors import ConvergenceError
 from fourfold.gp.kernels import Kernel
-from fourfold.gp.pde._box_system import BoxSystem
+from fourfold.gp.pde._box_system import BoxSystem, Linear
 from fourfold.gp.pde._expansion import Expansion
+from fourfold.gp.pde._learn_box import learned_kernels
 from fourfold.gp.pde._least_squares import Conditioned
 from fourfold.gp.pde._start_box import starting_kernels
 from fourfold.gp.pde.box_solution import BoxSolution
+from fourfold.gp.pde.conditions import Condition
 from fourfold.gp.pde.problem import Problem
 
 __all__ = ["solve_box"]
@@ -24,6 +26,7 @@ Array = npt.NDArray[np.float64]
 # Second derivatives raise the share of rough functions in the equation by some orders above that in u.
 _TRUNCATION = 1e-17
 _SMALLEST_STEP = 2.0**-10
+_LARGEST_JITTER = 1e-6
 
 
 def solve_box(
@@ -33,22 +36,67 @@ def solve_box(
     most_features: int,
     newton_steps: int,
     tolerance: float,
+    learning_steps: int,
 ) -> BoxSolution:
-    """As `solve`, arguments checked."""
-    used = list(starting_kernels(problem) if kernels is None else kernels)
-    expansion = Expansion(used, problem.axes, _TRUNCATION, most_features)
-    system = BoxSystem(problem, expansion)
-    conditioned = Conditioned([system.equation(), *system.conditions], jitter)
-    history: list[dict[str, Any]] = [
+    """As `solve`, arguments checked; kernels are learned by at most so many steps."""
+    used: list[Kernel] = list(starting_kernels(problem) if kernels is None else kernels)
+    history: list[dict[str, Any]] = []
+
+    def solved() -> tuple[BoxSystem, Conditioned]:
+        expansion = Expansion(used, problem.axes, _TRUNCATION, most_features)
+        system = BoxSystem(problem, expansion)
+        conditioned = Conditioned([system.equation(), *system.conditions], jitter)
+        history.append(
+            {
+                "stage": "condition",
+                "misfit": conditioned.misfit,
+                "refinements": conditioned.refinements,
+            }
+        )
+        if problem.nonlinear is not None:
+            conditioned = _newton(system, conditioned, newton_steps, tolerance, history)
+        return system, conditioned
+
+    if learning_steps:
+        if problem.nonlinear is None:
+            mesh = problem.mesh
+            equation = Linear(problem.coefficients(*mesh), problem.source_at(*mesh))
+        else:
+            # The likelihood is that of the equation linearised at the solution: first find that.
+            system, conditioned = solved()
+            equation = system.linearised(conditioned.mean)
+        used = _learned(problem, used, equation, jitter, most_features, learning_steps, history)
+    system, conditioned = solved()
+    return BoxSolution(problem, used, system.expansion, conditioned, history)
+
+
+def _learned(
+    problem: Problem,
+    kernels: list[Kernel],
+    equation: Linear,
+    jitter: float,
+    most_features: int,
+    steps: int,
+    history: list[dict[str, Any]],
+) -> list[Kernel]:
+    prescribed = [problem.condition_at(c) for c in problem.conditions if isinstance(c, Condition)]
+    told = any(np.any(values) for values in (equation.source, *prescribed))
+    if not told or not any(k.theta.size for k in kernels):
+        return kernels
+    # As on an interval: with more noise the search meets fewer matrices that are not positive definite.
+    noise = min(10 * jitter, _LARGEST_JITTER)
+    learned, found = learned_kernels(
+        problem, kernels, equation, noise, _TRUNCATION, most_features, steps
+    )
+    history.append(
         {
-            "stage": "condition",
-            "misfit": conditioned.misfit,
-            "refinements": conditioned.refinements,
+            "stage": "learn",
+            "iterations": found.iterations,
+            "failures": found.failures,
+            "log_marginal_likelihood": -found.lowest,
         }
-    ]
-    if problem.nonlinear is not None:
-        conditioned = _newton(system, conditioned, newton_steps, tolerance, history)
-    return BoxSolution(problem, used, expansion, conditioned, history)
+    )
+    return learned
 
 
 def _newton(

@@ -44,11 +44,29 @@ class AxisBasis:
             )
         keep = values > _ROUNDING * values[-1]
         self.values: Array = values[keep][::-1]
-        self._whitening = root[:, None] * (vectors[:, keep] / np.sqrt(values[keep]))[:, ::-1]
+        self.whitening = root[:, None] * (vectors[:, keep] / np.sqrt(values[keep]))[:, ::-1]
 
     def functions(self, points: Array, order: int) -> Array:
         """Derivatives ``phi_i^(order)`` at points, (p, r)."""
-        found: Array = self.kernel.jet(points[:, None] - self.nodes, [order])[0] @ self._whitening
+        found: Array = self.kernel.jet(points[:, None] - self.nodes, [order])[0] @ self.whitening
+        return found
+
+    def pull_back(self, parts: Sequence[tuple[Array, int, Array]]) -> Array:
+        """Gradient with respect to the kernel's theta of ``sum(cotangent * functions(points, order))``.
+
+        ``parts`` has (points, order, cotangent) of each. Meant for what depends on sums over all functions
+        (``phi phi'``) alone: such sums change as with ``d phi = dk(x, X) W - phi (W' dK W) / 2``, W the factor of
+        k(x, X) here, K its matrix on the nodes. Eigenvectors themselves, which may be equal, are not differentiated.
+        """
+        found = np.zeros(self.kernel.theta.size)
+        inner = np.zeros((self.values.size, self.values.size))
+        for points, order, cotangent in parts:
+            lag = points[:, None] - self.nodes
+            inner += self.functions(points, order).T @ cotangent
+            found += self.kernel.pull_back(lag, [order], (cotangent @ self.whitening.T)[None])
+        lag = self.nodes[:, None] - self.nodes
+        change = self.whitening @ inner @ self.whitening.T
+        found -= 0.5 * self.kernel.pull_back(lag, [0], change[None])
         return found
 
 

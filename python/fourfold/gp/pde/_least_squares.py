@@ -36,6 +36,8 @@ class Conditioned:
         What had to be added to the unit diagonal for Cholesky to succeed; 0 mostly.
     refinements : int
         Steps of conjugate gradients.
+    residual : list of ndarray
+        ``y - A mean``, block by block.
     misfit : float
         ``|y - A mean| / |y|`` in the scaled rows.
     """
@@ -51,8 +53,8 @@ class Conditioned:
         normal /= self._scale[:, None]
         normal /= self._scale
         self._lower, self.shift = _cholesky(normal)
-        self.mean, residual, self.refinements = self._refined(start)
-        squares = float(sum(np.vdot(r, r) for r in residual))
+        self.mean, self.residual, self.refinements = self._refined(start)
+        squares = float(sum(np.vdot(r, r) for r in self.residual))
         total = float(sum(np.vdot(part.y, part.y) for part in self.rows))
         self.misfit = float(np.sqrt(squares / total)) if total else 0.0
         self.count = sum(part.y.size for part in self.rows)
@@ -68,6 +70,15 @@ class Conditioned:
         logdet += 2 * float(sum(part.y.size * np.log(part.scale) for part in self.rows))
         with np.errstate(divide="ignore"):
             return -0.5 * float(m * np.log(2 * np.pi * self.variance) + logdet + m)
+
+    def normal_inverse(self) -> Array:
+        """``(A' A + jitter)^-1``, (R, R)."""
+        inverse, _ = scipy.linalg.lapack.dpotri(self._lower, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        inverse /= self._scale[:, None]
+        inverse /= self._scale
+        found: Array = inverse
+        return found
 
     def deviations(self, functions: Array) -> Array:
         """Posterior standard deviations of ``functions @ z``, (p, R) to (p,): roots of sums of squares."""

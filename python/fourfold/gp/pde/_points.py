@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.gp._inputs import as_array, finite_vector
 from fourfold.gp.pde.problem import Problem
 
 __all__ = ["checked_axis", "checked_orders", "checked_points"]
@@ -16,16 +18,20 @@ Array = npt.NDArray[np.float64]
 
 def checked_orders(problem: Problem, orders: Sequence[int]) -> tuple[int, ...]:
     """An order 0, 1 or 2 for each axis."""
-    if len(orders) != problem.dimension or not set(orders) <= {0, 1, 2}:
+    given: Any = orders
+    whole = isinstance(given, Sequence | np.ndarray) and all(
+        isinstance(r, int | np.integer) for r in given
+    )
+    if not whole or len(orders) != problem.dimension or not set(orders) <= {0, 1, 2}:
         raise ValueError(
             f"orders: expected 0, 1 or 2 for each of {problem.dimension} axes, got {orders}"
         )
-    return tuple(orders)
+    return tuple(int(r) for r in orders)
 
 
 def checked_points(problem: Problem, points: npt.ArrayLike) -> Array:
     """Points (n, d) within the box; (n,) in 1-D comes back as (n, 1)."""
-    x = np.asarray(points, dtype=np.float64)
+    x = as_array("points", points)
     if problem.dimension == 1 and x.ndim == 1:
         x = x[:, None]
     elif problem.dimension == 1 or x.ndim != 2 or x.shape[1] != problem.dimension:
@@ -38,12 +44,8 @@ def checked_points(problem: Problem, points: npt.ArrayLike) -> Array:
 
 def checked_axis(problem: Problem, axis: int, values: npt.ArrayLike, name: str = "axes") -> Array:
     """Coordinates along one axis, a vector within the box."""
-    x = np.asarray(values, dtype=np.float64)
+    x = finite_vector(name, values)
     low, high = problem.box[axis]
-    if x.ndim != 1:
-        raise ValueError(f"{name}: expected vectors, got shape {x.shape}")
-    if not np.isfinite(x).all():
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
     if x.size and (x.min() < low or x.max() > high):
         raise ValueError(
             f"{name}: expected within [{low}, {high}] on axis {axis}, got [{x.min()}, {x.max()}]"

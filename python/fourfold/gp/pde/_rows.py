@@ -16,19 +16,50 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass
+class Table:
+    """``mix @ functions``, (q, r): derivatives of the functions of one axis at points (p,), and sums of them.
+
+    ``mix`` is (q, p), a vector that stands for its diagonal matrix, or None, the identity.
+    """
+
+    values: Array
+    points: Array
+    order: int
+    mix: Array | None = None
+
+    def times(self, line: Array) -> Table:
+        """With another factor for each point; there are no sums yet."""
+        return Table(line[:, None] * self.values, self.points, self.order, line)
+
+    def by_functions(self, cotangent: Array) -> Array:
+        """Cotangent of the functions, (p, r), from that of the values."""
+        if self.mix is None:
+            return cotangent
+        found: Array = (
+            self.mix[:, None] * cotangent if self.mix.ndim == 1 else self.mix.T @ cotangent
+        )
+        return found
+
+
+@dataclass
 class Term:
     """``weight(x, y, ...) sum_ij.. z_ij.. tables[0](x)_i tables[1](y)_j ...``; a weight of None is 1."""
 
-    tables: list[Array]
+    origins: list[Table]
     weight: Array | None = None
 
+    @property
+    def tables(self) -> list[Array]:
+        """The values of the tables."""
+        return [table.values for table in self.origins]
 
-def separable_term(coefficient: Array, tables: list[Array]) -> Term:
+
+def separable_term(coefficient: Array, tables: list[Table]) -> Term:
     """A term whose coefficient, if it is a product of functions of one variable each, is in the tables."""
     peak = np.unravel_index(np.abs(coefficient).argmax(), coefficient.shape)
     top = coefficient[peak]
     if top == 0:
-        return Term([0 * tables[0], *tables[1:]])
+        return Term([tables[0].times(np.zeros(coefficient.shape[0])), *tables[1:]])
     lines = []
     for axis in range(coefficient.ndim):
         at = tuple(slice(None) if a == axis else peak[a] for a in range(coefficient.ndim))
@@ -38,25 +69,29 @@ def separable_term(coefficient: Array, tables: list[Array]) -> Term:
         product = np.multiply.outer(product, line)
     if np.abs(product - coefficient).max() > 1e-15 * abs(top):
         return Term(tables, coefficient)
-    scaled = [line[:, None] * table for line, table in zip(lines, tables, strict=True)]
-    return Term([top * scaled[0], *scaled[1:]])
+    lines[0] = top * lines[0]
+    return Term([table.times(line) for line, table in zip(lines, tables, strict=True)])
 
 
 class Rows:
     """A sum of terms on one grid, divided by ``scale``, with the right-hand side.
 
     ``scale`` is the largest prior standard deviation of the sum on the grid, so that the noise that jitter stands for
-    is relative to it.
+    is relative to it. ``peak`` is where on the grid it is found, None if ``scale`` was given or no sample has any.
     """
 
     def __init__(
         self, expansion: Expansion, terms: Sequence[Term], y: Array, scale: float | None = None
     ) -> None:
         self.expansion, self.terms = expansion, list(terms)
+        self.peak: tuple[int, ...] | None = None
         if scale is None:
-            scale = float(np.sqrt(self._variance().max()))
-            # No sample of the process breaks such a condition (a periodic process, say).
-            scale = scale if scale > 0 else 1.0
+            variance = self._variance()
+            scale = float(np.sqrt(variance.max()))
+            if scale > 0:
+                self.peak = tuple(map(int, np.unravel_index(variance.argmax(), variance.shape)))
+            else:  # No sample of the process breaks such a condition (a periodic process, say).
+                scale = 1.0
         self.scale = scale
         self.y = y / scale
 

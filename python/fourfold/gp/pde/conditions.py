@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from fourfold.gp._inputs import checked_count, finite_array
 
 __all__ = ["Condition", "Dirichlet", "Function", "Neumann", "Periodic", "evaluated"]
 
@@ -43,7 +46,7 @@ def Dirichlet(x: float, value: float | Function, axis: int = 0) -> Condition:
         A callable takes all coordinates, arrays of one shape, and returns that shape.
     axis : int
     """
-    return Condition(float(x), value if callable(value) else float(value), 0, int(axis))
+    return _condition(x, value, 0, axis)
 
 
 def Neumann(x: float, value: float | Function, axis: int = 0) -> Condition:
@@ -52,7 +55,20 @@ def Neumann(x: float, value: float | Function, axis: int = 0) -> Condition:
     It is the derivative along the coordinate, on both faces; with `Dirichlet` at the same face it makes an initial
     condition of second order.
     """
-    return Condition(float(x), value if callable(value) else float(value), 1, int(axis))
+    return _condition(x, value, 1, axis)
+
+
+def _condition(x: float, value: float | Function, order: int, axis: int) -> Condition:
+    kept = value if callable(value) else _number("value", value)
+    return Condition(_number("x", x), kept, order, checked_count("axis", axis))
+
+
+def _number(name: str, value: Any) -> float:
+    array = finite_array(name, value)
+    if array.ndim:
+        function = " or a function of the coordinates" if name == "value" else ""
+        raise ValueError(f"{name}: expected a number{function}, got shape {array.shape}")
+    return float(array)
 
 
 def evaluated(name: str, function: float | Function, *coordinates: Array) -> Array:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy.linalg
 
 from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
+from fourfold.gp._inputs import checked_count, checked_number
 from fourfold.gp.kernels import SpectralMixture
 from fourfold.gp.pde._hm_axis import Mixture, parameters_bounds
 from fourfold.gp.pde._hm_coordinates import Coordinates
@@ -62,12 +63,9 @@ class GPHM:
     def __post_init__(self) -> None:
         if self.optimiser not in _OPTIMISERS:
             raise ValueError(f"optimiser: expected one of {_OPTIMISERS}, got {self.optimiser!r}")
-        if self.steps < 1:
-            raise ValueError(f"steps: expected at least 1, got {self.steps}")
+        checked_count("steps", self.steps, 1)
         for name in ("learning_rate", "boundary_weight", "jitter"):
-            value = getattr(self, name)
-            if not 0 < value < np.inf:
-                raise ValueError(f"{name}: expected a positive number, got {value}")
+            checked_number(name, getattr(self, name), positive=True)
 
 
 def published_kernel(highest: float, components: int = 30) -> SpectralMixture:
@@ -80,10 +78,8 @@ def published_kernel(highest: float, components: int = 30) -> SpectralMixture:
     components : int
         Q. Weights are 1/Q, envelopes ``exp(-z^2)``, frequencies equally spaced from 0 to ``highest``.
     """
-    if components < 1 or not 0 < highest < np.inf:
-        raise ValueError(
-            f"highest, components: expected positive numbers, got {highest}, {components}"
-        )
+    checked_number("highest", highest, positive=True)
+    checked_count("components", components, 1)
     return SpectralMixture(
         np.full(components, 1 / components),
         np.full(components, np.sqrt(0.5)),

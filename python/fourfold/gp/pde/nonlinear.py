@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fourfold.gp._inputs import checked_count
+
 __all__ = ["Nonlinear"]
 
 Array = npt.NDArray[np.float64]
@@ -41,7 +43,9 @@ class Nonlinear:
         slopes: Sequence[Callable[..., npt.ArrayLike]],
     ) -> None:
         self.orders: list[tuple[int, ...]] = [
-            tuple(int(r) for r in order) if isinstance(order, tuple) else (int(order),)
+            tuple(
+                checked_count("orders", r) for r in (order if isinstance(order, tuple) else [order])
+            )
             for order in orders
         ]
         self.function = function

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.linalg
 
 from fourfold.errors import ConvergenceError, NotPositiveDefiniteError
+from fourfold.gp._inputs import checked_count, checked_number
 from fourfold.gp.kernels import Kernel, SpectralMixture, StudentTMixture
 from fourfold.gp.pde._box import solve_box
 from fourfold.gp.pde._search import search
@@ -63,19 +64,18 @@ def solve(
         `StudentTMixture`, its conditions not periodic; the arguments from ``max_iterations`` on are not its own and
         are refused.
     learn : bool, optional
-        In 1-D, maximise the marginal likelihood over the free hyperparameters (L-BFGS-B with analytic gradients; for
-        nonlinear problems of the equation linearised at the solution, which is then found once more). By default a
-        kernel that was passed is learned, and the kernel that is made from the spectrum is not: there learning takes 10
-        to 40 times as long and the error is no smaller. On a box kernels are not learned, and True is refused. By
-        "gp-hm" they are, unless it is False.
+        Maximise the marginal likelihood over the free hyperparameters (L-BFGS-B with analytic gradients; for nonlinear
+        problems of the equation linearised at the solution, which is then found once more). By default a
+        kernel that was passed is learned in 1-D; those of a box, where each evaluation costs a solution and more, are
+        not, and the kernel that is made from the spectrum is not: learning takes 10 to 40 times as long as the
+        solution, and the error is no smaller. By "gp-hm" they are, unless it is False.
     max_iterations : int
         Of L-BFGS-B; it stops there without complaint: any kernel gives a solution.
     jitter : float, optional
         Noise variance on each equation relative to its prior variance, by default 1e-13 in 1-D and 1e-12 on a box. The
-        search for a kernel, in 1-D, has 10 times as much: it meets fewer matrices that are not positive definite. In
-        1-D multiplied by 10, at most to 1e-6, until
-        the matrix is positive definite and the conditioned equations are met within 1e-6 but for that noise; what was
-        used is ``solution.jitter``.
+        search for kernels has 10 times as much: it meets fewer matrices that are not positive definite. In 1-D it is
+        multiplied by 10, at most to 1e-6, until the matrix is positive definite and the conditioned equations are met
+        within 1e-6 but for that noise; what was used is ``solution.jitter``.
     newton_steps : int
         At most that many Gauss-Newton steps.
     tolerance : float
@@ -98,34 +98,36 @@ def solve(
     """
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: expected a pde.Problem, got {problem!r}")
+    if learn not in (None, True, False):
+        raise ValueError(f"learn: expected True, False or None, got {learn!r}")
     if method != "conditioning":
-        own = (max_iterations, jitter, newton_steps, tolerance, most_features)
-        if own != (15, None, 20, 1e-6, 6000):
+        given = {
+            "max_iterations": max_iterations,
+            "jitter": jitter,
+            "newton_steps": newton_steps,
+            "tolerance": tolerance,
+            "most_features": most_features,
+        }
+        defaults = solve.__kwdefaults__ or {}
+        passed = [name for name, value in given.items() if value != defaults[name]]
+        if passed:
             raise ValueError(
-                "max_iterations, jitter, newton_steps, tolerance, most_features: not used by GP-HM; its settings "
-                "are those of method=GPHM(...)"
+                f"{', '.join(passed)}: not used by GP-HM; its settings are those of method=GPHM(...)"
             )
         return _by_gp_hm(problem, kernel, method, learn)
     if jitter is None:
         jitter = 1e-13 if problem.dimension == 1 else 1e-12
-    if not 0 < jitter <= _LARGEST_JITTER:
+    if checked_number("jitter", jitter, positive=True) > _LARGEST_JITTER:
         raise ValueError(f"jitter: expected within (0, {_LARGEST_JITTER}], got {jitter}")
-    if newton_steps < 1 or max_iterations < 1:
-        raise ValueError(
-            f"newton_steps, max_iterations: expected at least 1, got {newton_steps}, {max_iterations}"
-        )
-    if not 0 < tolerance < 1:
+    checked_count("newton_steps", newton_steps, 1)
+    checked_count("max_iterations", max_iterations, 1)
+    if checked_number("tolerance", tolerance, positive=True) >= 1:
         raise ValueError(f"tolerance: expected within (0, 1), got {tolerance}")
-    if most_features < 1:
-        raise ValueError(f"most_features: expected at least 1, got {most_features}")
+    checked_count("most_features", most_features, 1)
     if problem.dimension > 1:
-        if learn:
-            raise ValueError(
-                "learn: the kernels of a box are not learned; leave it out, and pass kernel=[...] if the default "
-                "kernels do not suit"
-            )
         kernels = _checked_kernels(problem, kernel)
-        return solve_box(problem, kernels, jitter, most_features, newton_steps, tolerance)
+        steps = max_iterations if learn else 0
+        return solve_box(problem, kernels, jitter, most_features, newton_steps, tolerance, steps)
     if kernel is not None and not isinstance(kernel, Kernel):
         raise TypeError(f"kernel: expected one Kernel for one axis, got {kernel!r}")
     start = starting_kernel(problem) if kernel is None else kernel

@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fourfold.gp._inputs import as_array, as_mask, check_magnitude, kind_is_torch
+from fourfold.gp._inputs import (
+    as_array,
+    as_mask,
+    check_magnitude,
+    finite_vector,
+    kind_is_torch,
+)
 from fourfold.gp.kernels import Kernel, Matern, Sum
 
-__all__ = ["Series", "checked_noise", "checked_series", "checked_times", "components"]
+__all__ = ["Series", "checked_noise", "checked_series", "components"]
 
 Array = npt.NDArray[np.float64]
 
@@ -45,20 +51,9 @@ class Series:
     torch: bool
 
 
-def checked_times(name: str, t: Any) -> Array:
-    """A vector of finite numbers."""
-    time = as_array(name, t)
-    if time.ndim != 1 or not np.isfinite(time).all():
-        raise ValueError(
-            f"{name}: expected a vector of finite numbers, got shape {time.shape}"
-            + (" with NaN or infinity" if time.ndim == 1 else "")
-        )
-    return time
-
-
 def checked_series(t: Any, y: Any, observed: Any, mean: float, noise: Array) -> Series:
     """Arguments of `StateSpaceGP.fit`."""
-    time = checked_times("t", t)
+    time = finite_vector("t", t)
     value = as_array("y", y)
     if value.ndim not in (1, 2) or value.shape[-1] != time.size:
         raise ValueError(f"y: expected shape ({time.size},) or (B, {time.size}), got {value.shape}")

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.gp._info import PredictInfo
-from fourfold.gp._inputs import as_array, checked_count, checked_number, in_kind_of, kind_is_torch
+from fourfold.gp._inputs import (
+    as_array,
+    checked_count,
+    checked_number,
+    finite_vector,
+    in_kind_of,
+    kind_is_torch,
+)
 from fourfold.gp._maximise import maximise
 from fourfold.gp._variance import checked_variance
 from fourfold.gp.kernels import Kernel, Matern
@@ -18,7 +25,6 @@ from fourfold.gp.series._inputs import (
     Series,
     checked_noise,
     checked_series,
-    checked_times,
     components,
 )
 
@@ -169,7 +175,7 @@ class StateSpaceGP:
             A variance is further below zero than rounding takes it.
         """
         data = self._fitted("predict")
-        new = checked_times("t", t)
+        new = finite_vector("t", t)
         times = np.concatenate([data.time, new])
         order = np.argsort(times, kind="stable")
         empty = np.zeros((data.value.shape[0], new.size))

@@ -1,0 +1,1 @@
+fourfold_add_cuda(csrc/nlse/ensemble.cu)
