@@ -4,3 +4,4 @@
 #include <pybind11/pybind11.h>
 
 void register_cuda_kan(pybind11::module_& module);
+void register_cuda_pc(pybind11::module_& module);

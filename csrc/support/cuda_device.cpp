@@ -29,6 +29,13 @@ int multiprocessors(int device) {
     return count;
 }
 
+std::size_t shared_memory_of_block(int device) {
+    int bytes = 0;
+    check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+          "the CUDA device's shared memory");
+    return static_cast<std::size_t>(bytes);
+}
+
 int device_count(std::string& why) {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
