@@ -21,4 +21,6 @@ PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
     register_cuda_kan(kan);
     py::module_ nlse = module.def_submodule("nlse");
     register_cuda_nlse(nlse);
+    py::module_ pc = module.def_submodule("pc");
+    register_cuda_pc(pc);
 }

@@ -66,7 +66,7 @@ void register_cuda_nlse(py::module_& module) {
     module.attr("smallest_grid") = nlse::kSmallestEnsembleGrid;
     module.attr("largest_grid_complex64") = nlse::kLargestEnsembleGrid<float>;
     module.attr("largest_grid_complex128") = nlse::kLargestEnsembleGrid<double>;
-    module.def("shared_memory_of_a_block", cuda::shared_memory_of_a_block, py::arg("device"));
+    module.def("shared_memory_of_block", cuda::shared_memory_of_block, py::arg("device"));
     module.def("twiddles_complex64", twiddles<float>, py::arg("n"));
     module.def("twiddles_complex128", twiddles<double>, py::arg("n"));
     py::class_<Ensemble>(module, "Ensemble")

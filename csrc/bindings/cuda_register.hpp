@@ -5,3 +5,4 @@
 
 void register_cuda_kan(pybind11::module_& module);
 void register_cuda_nlse(pybind11::module_& module);
+void register_cuda_pc(pybind11::module_& module);

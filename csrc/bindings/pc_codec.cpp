@@ -8,6 +8,8 @@
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "pc/codec.hpp"
+#include "pc/codec_gpu_program.hpp"
+#include "pc/likelihood_gpu_program.hpp"
 #include "pc/missing.hpp"
 
 namespace py = pybind11;
@@ -58,6 +60,28 @@ void register_pc_codec(py::module_& module) {
         .def_property_readonly("order", [](const pc::Codec& self) { return self.plan.order; })
         .def_property_readonly("table_floats", [](const pc::Codec& self) { return self.plan.tables.size(); })
         .def("streams", &pc::Codec::streams, py::arg("rows"))
+        // What a GPU needs: the program's sizes, and then its operations and tables.
+        .def("gpu_program",
+             [](const pc::Codec& self) {
+                 const pc::CodecProgramBuilder builder(self.plan);
+                 const pc::CodecProgram program = builder.view();
+                 py::dict sizes;
+                 sizes["operation_bytes"] = builder.operation_count() * sizeof(pc::LaneOperation);
+                 sizes["table_floats"] = builder.table_floats();
+                 sizes["count"] = program.count;
+                 sizes["variables"] = program.variables;
+                 sizes["lane_floats"] = program.lane_floats;
+                 sizes["factor"] = program.factor;
+                 sizes["wide"] = program.wide;
+                 return sizes;
+             })
+        .def(
+            "write_gpu_program",
+            [](const pc::Codec& self, std::uintptr_t operations, std::uintptr_t tables) {
+                const GilReleased released;
+                pc::CodecProgramBuilder(self.plan).write(at<pc::LaneOperation>(operations), at<float>(tables));
+            },
+            py::arg("operations"), py::arg("tables"))
         .def(
             "encode",
             [](const pc::Codec& self, std::uintptr_t cells, int size, const std::vector<std::int64_t>& rows,
@@ -79,6 +103,28 @@ void register_pc_codec(py::module_& module) {
             },
             py::arg("input"), py::arg("start"), py::arg("length"), py::arg("rows"), py::arg("cells"), py::arg("size"),
             py::arg("status"), py::arg("threads"));
+    module.def(
+        "up_program",
+        [](int nodes, int variables, std::uintptr_t parent, std::uintptr_t states, std::uintptr_t leaf_node,
+           std::uintptr_t cardinality, std::uintptr_t packed, std::uintptr_t offsets, std::uintptr_t operations,
+           std::uintptr_t tables) {
+            const pc::UpProgramBuilder builder({nodes, variables, at<const std::int32_t>(parent),
+                                                at<const std::int32_t>(states), at<const std::int32_t>(leaf_node),
+                                                at<const std::int32_t>(cardinality), at<const float>(packed),
+                                                at<const std::int64_t>(offsets)});
+            const pc::UpProgram program = builder.view();
+            if (operations != 0) builder.write(at<pc::UpOperation>(operations), at<float>(tables));
+            py::dict sizes;
+            sizes["operation_bytes"] = builder.operation_count() * sizeof(pc::UpOperation);
+            sizes["table_floats"] = builder.table_floats();
+            sizes["count"] = program.count;
+            sizes["variables"] = program.variables;
+            sizes["warp_floats"] = program.warp_floats;
+            return sizes;
+        },
+        py::kw_only(), py::arg("nodes"), py::arg("variables"), py::arg("parent"), py::arg("states"),
+        py::arg("leaf_node"), py::arg("cardinality"), py::arg("packed"), py::arg("offsets"), py::arg("operations"),
+        py::arg("tables"));
     module.def("encode_missing", encode_missing, py::arg("missing"), py::arg("rows"), py::arg("columns"));
     module.def("decode_missing", decode_missing, py::arg("input"), py::arg("length"), py::arg("missing"),
                py::arg("rows"), py::arg("columns"));

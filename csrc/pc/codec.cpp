@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "pc/codec_rows.hpp"
+#include "pc/rans.hpp"
 #include "support/isa.hpp"
 #include "support/thread_pool.hpp"
 
@@ -36,12 +37,8 @@ const CodecKernels& codec_kernels() {
 
 namespace {
 
-constexpr std::uint64_t kLowest = std::uint64_t{1} << 31;  // states are in [2^31, 2^63)
-constexpr std::int64_t kBitsPerStream = 1 << 18;           // raw bits that justify one more stream
-constexpr std::int64_t kRowsPerItem = 128;                 // rows of the blocks that one work item encodes
-
-// A state begins as 2^32 plus the checksum of its rows, so that the bits which a first state costs are put to use.
-std::uint64_t first_state(std::uint32_t checksum) { return std::uint64_t{1} << 32 | checksum; }
+constexpr std::int64_t kBitsPerStream = 1 << 18;  // raw bits that justify one more stream
+constexpr std::int64_t kRowsPerItem = 128;        // rows of the blocks that one work item encodes
 
 void put_little(std::uint8_t* to, std::uint64_t value, int bytes) {
     for (int b = 0; b < bytes; ++b) to[b] = static_cast<std::uint8_t>(value >> (8 * b));
@@ -110,7 +107,7 @@ public:
                 const Interval i = intervals[static_cast<std::size_t>(k) * kLanes + lane + s];
                 if (i.size == 0) continue;
                 std::uint64_t x = state_[s];
-                if (x >= std::uint64_t{i.size} << 39) {
+                if (gives_word(x, i.size)) {
                     if (at_ < 4) {
                         status_ = BlockStatus::no_gain;
                         return;
@@ -119,7 +116,7 @@ public:
                     put_little(room_ + at_, x, 4);
                     x >>= 32;
                 }
-                state_[s] = (x / i.size << kPrecision) + x % i.size + i.start;
+                state_[s] = pushed(x, i.start, i.size);
             }
         }
     }
@@ -204,7 +201,7 @@ bool open_block(BlockDecoder& block, const std::uint8_t* in, std::int64_t length
     const int bytes = block.streams > 1 ? 8 : 5 + static_cast<int>((length - 5) % 4);
     for (int s = 0; s < block.streams; ++s, in += bytes) {
         const std::uint64_t state = get_little(in, bytes);
-        if (state < kLowest || state >= kLowest << 32) {
+        if (!is_state(state)) {
             block.status = BlockStatus::bad_state;
             return false;
         }

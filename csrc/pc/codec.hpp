@@ -9,16 +9,10 @@
 #include <memory>
 #include <vector>
 
+#include "pc/cells.hpp"
 #include "pc/codec_plan.hpp"
 
 namespace fourfold::pc {
-
-// Cells of a row: `size` bytes each, 1 and 2 unsigned, 4 signed. In cells of 4 bytes -1 is a value that is missing:
-// nothing is coded for it.
-struct Cells {
-    void* data;
-    int size;
-};
 
 enum class BlockStatus : std::int32_t {
     ok = 0,

@@ -1,6 +1,7 @@
 // Compiled once per ISA level, without contraction of a * b + c. Only the function table at the end is visible outside.
 #include "pc/codec_walk.hpp"
 #include "pc/float_environment.hpp"
+#include "pc/rans.hpp"
 
 namespace fourfold::pc::FOURFOLD_LEVEL {
 namespace {
@@ -44,9 +45,8 @@ struct DecodeCoder {
         for (std::size_t column = cardinality / 16; column > 1; column /= 2) prefetch(table + column * stride, stride);
     }
     FOURFOLD_INLINE void operator()(const Mixture& mixture, int /*position*/, std::int32_t* symbols) const {
-        constexpr std::uint64_t mask = (1u << kPrecision) - 1;
         alignas(64) std::int32_t slot[kLanes], low[kLanes], middle[kLanes], q[kLanes], left[kLanes], right[kLanes];
-        for (int l = 0; l < kLanes; ++l) slot[l] = static_cast<std::int32_t>(reader.state[l] & mask);
+        for (int l = 0; l < kLanes; ++l) slot[l] = slot_of(reader.state[l]);
         find(mixture, slot, low, middle, q, left, right);
         for (int l = 0; l < kLanes; ++l) {
             if (reader.active[l] == 0) {
@@ -55,10 +55,8 @@ struct DecodeCoder {
             }
             if (symbols[l] < 0) continue;  // missing
             symbols[l] = low[l];
-            const std::uint64_t size = static_cast<std::uint64_t>(right[l] - left[l]);
-            std::uint64_t state =
-                size * (reader.state[l] >> kPrecision) + static_cast<std::uint64_t>(slot[l] - left[l]);
-            if (state < std::uint64_t{1} << 31) {
+            std::uint64_t state = popped(reader.state[l], left[l], right[l]);
+            if (state < kLowestState) {
                 WordSource& source = reader.sources[reader.source[l]];
                 std::uint32_t word = 0;
                 if (source.end - source.next >= 4) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support/aligned.hpp"
+#include "support/host_device.hpp"
 
 namespace fourfold::pc {
 
@@ -24,8 +25,8 @@ inline constexpr int kPartials = 16;
 // Both sides of a transition table are padded with zeros to a multiple of this, its register block.
 inline constexpr int kBlock = 8;
 
-constexpr int padded(int states) { return (states + kPartials - 1) / kPartials * kPartials; }
-constexpr int blocked(int states) { return (states + kBlock - 1) / kBlock * kBlock; }
+FOURFOLD_HOST_DEVICE constexpr int padded(int states) { return (states + kPartials - 1) / kPartials * kPartials; }
+FOURFOLD_HOST_DEVICE constexpr int blocked(int states) { return (states + kBlock - 1) / kBlock * kBlock; }
 
 // The circuit, in the layout of fourfold.pc.Circuit.packed.
 struct CircuitView {

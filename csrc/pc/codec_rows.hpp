@@ -6,27 +6,9 @@
 
 #include "pc/codec.hpp"
 #include "pc/crc32.hpp"
+#include "pc/rans.hpp"
 
 namespace fourfold::pc {
-
-// The rows of stream s of a block of n.
-inline std::int64_t first_row(std::int64_t n, int streams, int s) { return n * s / streams; }
-
-inline std::int32_t cell(const Cells& cells, std::int64_t at) {
-    switch (cells.size) {
-        case 1: return static_cast<const std::uint8_t*>(cells.data)[at];
-        case 2: return static_cast<const std::uint16_t*>(cells.data)[at];
-        default: return static_cast<const std::int32_t*>(cells.data)[at];
-    }
-}
-
-inline void set_cell(const Cells& cells, std::int64_t at, std::int32_t value) {
-    switch (cells.size) {
-        case 1: static_cast<std::uint8_t*>(cells.data)[at] = static_cast<std::uint8_t>(value); break;
-        case 2: static_cast<std::uint16_t*>(cells.data)[at] = static_cast<std::uint16_t>(value); break;
-        default: static_cast<std::int32_t*>(cells.data)[at] = value;
-    }
-}
 
 // The checksum of rows: of their values as bytes if no variable has more than 256, else as little-endian 16-bit
 // words; a value that is missing counts as 0.

@@ -5,7 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "support/host_device.hpp"
+
 namespace fourfold::pc {
+
+// What a byte contributes: the table of one byte at a time.
+FOURFOLD_INLINE std::uint32_t crc32_of_byte(std::uint32_t byte) {
+    std::uint32_t c = byte;
+    for (int bit = 0; bit < 8; ++bit) c = c >> 1 ^ (c & 1 ? 0xedb88320u : 0);
+    return c;
+}
 
 class Crc32 {
 public:
@@ -32,11 +41,7 @@ private:
     static const Tables& tables() {
         static const Tables made = [] {
             Tables t{};
-            for (std::uint32_t i = 0; i < 256; ++i) {
-                std::uint32_t c = i;
-                for (int bit = 0; bit < 8; ++bit) c = c >> 1 ^ (c & 1 ? 0xedb88320u : 0);
-                t[0][i] = c;
-            }
+            for (std::uint32_t i = 0; i < 256; ++i) t[0][i] = crc32_of_byte(i);
             for (std::size_t k = 1; k < 8; ++k) {
                 for (std::size_t i = 0; i < 256; ++i) t[k][i] = t[k - 1][i] >> 8 ^ t[0][t[k - 1][i] & 255];
             }

@@ -2,7 +2,9 @@ target_sources(
   fourfold_core
   PRIVATE csrc/pc/batch.cpp
           csrc/pc/codec.cpp
+          csrc/pc/codec_gpu_program.cpp
           csrc/pc/codec_plan.cpp
+          csrc/pc/likelihood_gpu_program.cpp
           csrc/pc/missing.cpp
           csrc/pc/model.cpp
           csrc/pc/most_probable.cpp

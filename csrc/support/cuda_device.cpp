@@ -29,11 +29,11 @@ int multiprocessors(int device) {
     return count;
 }
 
-int shared_memory_of_a_block(int device) {
+std::size_t shared_memory_of_block(int device) {
     int bytes = 0;
     check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-          "the shared memory of a block");
-    return bytes;
+          "the CUDA device's shared memory");
+    return static_cast<std::size_t>(bytes);
 }
 
 int device_count(std::string& why) {

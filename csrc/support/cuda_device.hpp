@@ -1,6 +1,7 @@
 // The CUDA runtime as every family uses it: errors as exceptions, the device of a call, what devices there are.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 namespace fourfold::cuda {
@@ -22,8 +23,8 @@ private:
 
 int multiprocessors(int device);
 
-// Bytes of shared memory that a block may have if it asks for more than 48 KiB.
-int shared_memory_of_a_block(int device);
+// Bytes of shared memory that a block of threads may ask for.
+std::size_t shared_memory_of_block(int device);
 
 // How many devices there are, 0 where there is no driver; then `why` says so in CUDA's words.
 int device_count(std::string& why);

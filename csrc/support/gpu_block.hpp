@@ -13,12 +13,16 @@
 // included by GPU sources, and by tests that run them on the host.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "support/host_device.hpp"
 
 namespace fourfold::FOURFOLD_LEVEL {
 namespace {
+
+inline constexpr unsigned kThreadsOfWarp = 32;
 
 #if defined(__CUDACC__)
 // A one-dimensional block.
@@ -56,6 +60,29 @@ public:
         __syncthreads();
 #endif
     }
+    // A phase after which the threads of each warp wait for one another only: what other warps need comes later.
+    template <class Phase>
+    FOURFOLD_INLINE void each_by_warps(Phase phase) const {
+#if defined(__CUDA_ARCH__)
+        phase(threadIdx.x);
+        __syncwarp();
+#endif
+    }
+    // Every thread of a warp gets the largest of what they have in member(values[thread]).
+    template <class T, class Member>
+    FOURFOLD_INLINE void largest_in_warp([[maybe_unused]] PerThread<T>& values, [[maybe_unused]] Member member) const {
+#if defined(__CUDA_ARCH__)
+        std::uint32_t& own = member(values[0]);
+#if __CUDA_ARCH__ >= 800
+        own = __reduce_max_sync(~0u, own);
+#else
+        for (int other = 16; other > 0; other /= 2) {
+            const std::uint32_t theirs = __shfl_xor_sync(~0u, own, other);
+            if (theirs > own) own = theirs;
+        }
+#endif
+#endif
+    }
 };
 #endif
 
@@ -78,6 +105,18 @@ public:
     template <class Phase>
     void each(Phase phase) const {
         for (unsigned k = 0; k < threads_; ++k) phase(backwards_ ? threads_ - 1 - k : k);
+    }
+    template <class Phase>
+    void each_by_warps(Phase phase) const {
+        each(phase);
+    }
+    template <class T, class Member>
+    void largest_in_warp(PerThread<T>& values, Member member) const {
+        for (unsigned warp = 0; warp < threads_; warp += kThreadsOfWarp) {
+            std::uint32_t most = 0;
+            for (unsigned k = 0; k < kThreadsOfWarp; ++k) most = std::max(most, member(values[warp + k]));
+            for (unsigned k = 0; k < kThreadsOfWarp; ++k) member(values[warp + k]) = most;
+        }
     }
 
 private:

@@ -76,10 +76,10 @@ def propagate(
         shared_loss=loss is not None and loss.ndim == 1,
         lossy=loss is not None,
     )
-    if ensemble.shared_memory() > kernels.shared_memory_of_a_block(device):
+    if ensemble.shared_memory() > kernels.shared_memory_of_block(device):
         raise NotImplementedError(
             f"n = {n} points of {psi0.dtype} need {ensemble.shared_memory()} bytes of shared memory, "
-            f"and a block of {psi0.device} has {kernels.shared_memory_of_a_block(device)}"
+            f"and a block of {psi0.device} has {kernels.shared_memory_of_block(device)}"
         )
     if count == 0 or len(times) == 1:
         return out, first_steps

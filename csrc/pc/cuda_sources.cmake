@@ -1,0 +1,1 @@
+fourfold_add_cuda(csrc/pc/codec.cu csrc/pc/likelihood.cu)
