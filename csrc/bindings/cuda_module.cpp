@@ -19,4 +19,6 @@ PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
     });
     py::module_ kan = module.def_submodule("kan");
     register_cuda_kan(kan);
+    py::module_ gp = module.def_submodule("gp");
+    register_cuda_gp(gp);
 }
