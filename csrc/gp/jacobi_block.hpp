@@ -137,8 +137,9 @@ FOURFOLD_INLINE void make_rotation(const JacobiMemory& at, int m, int step, int 
     const double ii = at.a[pair.i * row + pair.i], jj = at.a[pair.j * row + pair.j];
     // Squares do not underflow: 2^-200 and 2^-108 2^-200.
     if (fabs(off) > 0x1p-100 && off * off > 0x1p-108 * fabs(ii * jj)) {
-        const double theta = (jj - ii) / (2 * off);
-        const double tangent = copysign(1.0, theta) / (fabs(theta) + sqrt(1 + theta * theta));
+        // t^2 + 2 theta t = 1 with theta = (jj - ii)/(2 off), the smaller root, with one division.
+        const double apart = jj - ii;
+        const double tangent = copysign(2.0, apart) * off / (fabs(apart) + sqrt(apart * apart + 4 * off * off));
         cosine = 1 / sqrt(1 + tangent * tangent);
         sine = tangent * cosine;
         at.a[pair.i * row + pair.i] = ii - tangent * off;

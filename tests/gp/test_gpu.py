@@ -32,6 +32,7 @@ SYSTEMS: list[Any] = [
     ([100, 90], [True, True], (2,), (2,)),
     ([20, 40, 30], [False] * 3, (), ()),
     ([65, 3], [True, False], (4,), ()),
+    ([6, 5], [True, False], (2,), (11,)),
 ]
 IDS = [f"{s[0]} {s[2]} {s[3]}" for s in SYSTEMS]
 DTYPES = [torch.float64, torch.float32]

@@ -202,6 +202,7 @@ def test_what_does_not_fit_goes_through_torch() -> None:
     assert not _cuda_kernel.system_fits(there(y), [2] * 9, [1] * 9)
     assert _cuda_kernel.system_fits(there(y), [64, 2], [1, 1])
     assert not _cuda_kernel.system_fits(y, [64, 2], [1, 1])
+    assert not _cuda_kernel.system_fits(there(y.expand(1, 9, -1)), [64, 2], [1, 1])
     assert expected[0].shape == (1, 1)
     assert calls == []
 

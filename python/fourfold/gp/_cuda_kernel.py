@@ -23,8 +23,8 @@ __all__ = [
     "system_fits",
 ]
 
-MODES, SIZE = 8, 64
-"""Systems of more modes, or with larger factors, have no kernels."""
+MODES, SIZE, COUNT = 8, 64, 8
+"""Systems of more modes, with larger factors or with more right-hand sides for each have no kernels."""
 
 
 def _current_stream(device: int) -> int:
@@ -70,7 +70,7 @@ def system_fits(y: Tensor, sizes: Sequence[int], items: Sequence[int]) -> bool:
     """Whether there are kernels for this system with its right-hand sides y (batch, count, N)."""
     if y.device.type != "cuda" or not has_cuda_kernels() or y.shape[0] == 0:
         return False
-    if len(sizes) > MODES or max(sizes) > SIZE:
+    if len(sizes) > MODES or max(sizes) > SIZE or y.shape[1] > COUNT:
         return False
     return _fits(y.dtype, *y.shape[:2], tuple(sizes), tuple(items), y.device.index)
 
