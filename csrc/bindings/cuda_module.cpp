@@ -23,4 +23,6 @@ PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
     register_cuda_nlse(nlse);
     py::module_ pc = module.def_submodule("pc");
     register_cuda_pc(pc);
+    py::module_ gp = module.def_submodule("gp");
+    register_cuda_gp(gp);
 }

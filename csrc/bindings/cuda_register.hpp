@@ -3,6 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
+void register_cuda_gp(pybind11::module_& module);
 void register_cuda_kan(pybind11::module_& module);
 void register_cuda_nlse(pybind11::module_& module);
 void register_cuda_pc(pybind11::module_& module);

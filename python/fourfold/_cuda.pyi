@@ -1,5 +1,7 @@
 # The extension module of the CUDA kernels, which an installation may lack. Addresses are of device memory; `stream` is
 # a cudaStream_t. Work is queued, and nothing waits for it.
+from collections.abc import Sequence
+
 __version__: str
 architectures: str
 
@@ -41,6 +43,66 @@ class _Rational:
 class _Kan:
     Rational: type[_Rational]
 
+class _SmallSystem:
+    def __init__(
+        self, *, batch: int, count: int, sizes: Sequence[int], items: Sequence[int]
+    ) -> None: ...
+    def fits(self, device: int) -> bool: ...
+    def status_count(self) -> int: ...
+    def workspace_count(self) -> int: ...
+    def forward(
+        self,
+        *,
+        factors: Sequence[int],
+        noise: int,
+        y: int,
+        limit: float,
+        basis: int,
+        values: int,
+        x: int,
+        quad: int,
+        logdet: int,
+        status: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def backward(
+        self,
+        *,
+        basis: int,
+        values: int,
+        noise: int,
+        x: int,
+        grad_quad: int,
+        grad_logdet: int,
+        wanted: Sequence[bool],
+        grad_factors: int,
+        grad_noise: int,
+        grad_y: int,
+        middles: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
+class _Gp:
+    SmallSystem_float32: type[_SmallSystem]
+    SmallSystem_float64: type[_SmallSystem]
+    def eigh_fits(self, n: int, device: int) -> bool: ...
+    def eigh(
+        self,
+        *,
+        batch: int,
+        n: int,
+        a: int,
+        limit: float,
+        values: int,
+        vectors: int,
+        status: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
+gp: _Gp
 kan: _Kan
 
 class _Ensemble:

@@ -55,7 +55,7 @@ def reduce_data(
 
 def _dots(dec: Decomposition, x: Tensor, z: Tensor) -> Tensor:
     """Sums of x*z over the last axis, float64."""
-    if dec.values and _kernel.is_large(dec.matrices):
+    if dec.values and _kernel.is_here(x) and _kernel.is_large(dec.matrices):
         sums: Tensor = torch.linalg.vecdot(x, z)
         return sums.double()
     return _kernel.row_dots(x, z)
@@ -82,7 +82,7 @@ def logdet_of(dec: Decomposition, noise: Tensor | None, batch: int) -> Tensor:
         check_spectrum(smallest, dec.values, noise)
         return logdet
     total = math.prod(dec.sizes)
-    logdet = torch.zeros(batch, dtype=torch.float64)
+    logdet = dec.matrices[0].new_zeros(batch, dtype=torch.float64)
     for lower in dec.matrices:
         diagonal = lower.diagonal(dim1=-2, dim2=-1).double()
         logdet = logdet + 2 * (total // lower.shape[-1]) * diagonal.log().sum(-1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fourfold.errors import NotPositiveDefiniteError
-from fourfold.gp import _kernel
+from fourfold.gp import _cuda_kernel, _kernel
 from fourfold.gp._centrosymmetric import halves, join
 
 __all__ = [
@@ -60,7 +60,7 @@ def check_factors(factors: Sequence[Tensor]) -> None:
 
 def check_data(y: Tensor, factors: Sequence[Tensor] = ()) -> None:
     """Refuse data that is not finite. ``factors``: of the decomposition that torch is to do next, if it is large."""
-    if _kernel.is_large(factors) and math.isfinite(float(y.sum())):
+    if y.is_cpu and _kernel.is_large(factors) and math.isfinite(float(y.sum())):
         return
     if not _kernel.all_finite(y):
         bad = int((~torch.isfinite(y)).sum())
@@ -91,10 +91,14 @@ def decompose(factors: Sequence[Tensor], toeplitz: Sequence[bool], *, noise: boo
 
 
 def _is_small(matrix: Tensor) -> bool:
-    return matrix.dtype == torch.float64 and not _kernel.is_large([matrix])
+    return (
+        matrix.dtype == torch.float64 and _kernel.is_here(matrix) and not _kernel.is_large([matrix])
+    )
 
 
 def _large_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    if _cuda_kernel.eigh_fits(matrix):
+        return _cuda_kernel.eigh(matrix)
     values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
     return values, vectors.mT.contiguous()
 

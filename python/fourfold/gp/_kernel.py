@@ -1,8 +1,8 @@
 """The one place of `fourfold.gp` that hands the addresses of tensors of the algebra to C++.
 
-Everything here takes contiguous CPU tensors of one dtype, float32 or float64, with the batch flattened
+Everything here takes contiguous tensors of one dtype, float32 or float64, and on one device, with the batch flattened
 to one axis, and sees to it that they stay alive. Data has the shape (batch, count, N), N the product of the
-sizes of the modes, in C order.
+sizes of the modes, in C order. Tensors that are not the CPU's go through `_through_torch`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fourfold import _core
 from fourfold._threads import get_num_threads
-from fourfold.gp import _large
+from fourfold.gp import _cuda_kernel, _large, _through_torch
 
 __all__ = [
     "SMALL",
@@ -23,6 +23,8 @@ __all__ = [
     "are_large",
     "asymmetry",
     "durbin",
+    "in_one_call",
+    "is_here",
     "is_large",
     "mode_gram",
     "mode_products",
@@ -45,6 +47,13 @@ each of our threads takes less time than LAPACK on all of them.
 
 SMALL_MODE = 32
 """Products with larger matrices, if they are square, are done in place of the result."""
+
+_torch_alone = False  # tests: the CPU's tensors go through `_through_torch`, too
+
+
+def is_here(tensor: Tensor) -> bool:
+    """Whether this is for the CPU's kernels."""
+    return tensor.is_cpu and not _torch_alone
 
 
 def _call(name: str, dtype: torch.dtype, **arguments: Any) -> Any:
@@ -79,6 +88,8 @@ def mode_products(matrices: Sequence[Tensor], x: Tensor, *, transposed: bool = F
 
     ``matrices[k]`` has the shape (batch or 1, rows, columns) and any strides.
     """
+    if not is_here(x):
+        return _through_torch.mode_products([m.mT for m in matrices] if transposed else matrices, x)
     if is_large(matrices):
         return _large.mode_products([m.mT for m in matrices] if transposed else matrices, x)
     batch, count, total = x.shape
@@ -127,6 +138,10 @@ def triangular_solves(
     """
     batch, count, _ = x.shape
     sizes = [m.shape[-1] for m in lower]
+    if not is_here(x):
+        if both:
+            x = _through_torch.triangular_solves(lower, x, transposed=False)
+        return _through_torch.triangular_solves(lower, x, transposed=transposed or both)
     if x.numel() > 0 and are_large(sizes):
         if both:
             x = _large.triangular_solves(lower, x, False)
@@ -153,6 +168,8 @@ def spectral_divide_(values: Sequence[Tensor], noise: Tensor, x: Tensor) -> Tens
 
     ``values[k]`` is (batch, n_k), ``noise`` (batch,); the sums are float64 of shape (batch, count).
     """
+    if not is_here(x):
+        return _through_torch.spectral_divide_(values, noise, x)
     batch, count, _ = x.shape
     quad = torch.zeros(batch, count, dtype=torch.float64)
     if x.numel() > 0:
@@ -178,6 +195,8 @@ def spectral_sums(
     All float64: (batch,) three times, and (batch, n_k). ``lambda_-k`` is the product of the other modes' values. The
     sum of ``1/D`` is computed with ``traces`` only.
     """
+    if not is_here(noise):
+        return _through_torch.spectral_sums(values, noise, traces=traces)
     batch = noise.shape[0]
     sums = torch.empty(3, batch, dtype=torch.float64)
     per_mode = [torch.empty(v.shape, dtype=torch.float64) for v in values] if traces else []
@@ -205,6 +224,8 @@ def mode_gram(
 
     ``values`` empty: without the diagonal. ``weight`` is (batch, count).
     """
+    if not is_here(x):
+        return _through_torch.mode_gram(sizes, mode, x, z, values, weight)
     if are_large(sizes):
         return _large.mode_gram(sizes, mode, x, z, values, weight)
     batch, count, _ = x.shape
@@ -227,14 +248,23 @@ def mode_gram(
     return gram
 
 
+def in_one_call(y: Tensor, sizes: Sequence[int], items: Sequence[int]) -> bool:
+    """Whether `spectral_forward` and `spectral_backward` are for this system with right-hand sides y."""
+    if is_here(y):
+        return not are_large(sizes)
+    return _cuda_kernel.system_fits(y, sizes, items)
+
+
 def spectral_forward(
     factors: Sequence[Tensor], noise: Tensor, y: Tensor, limit: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor] | None:
     """``y'(K + s)^-1 y`` (batch, count), ``log det (K + s)`` (batch,), and basis, values and x for the gradient.
 
     None if a factor or y has entries that are not finite, a factor's entries across the diagonal differ by more than
-    ``limit`` of its largest one, or a matrix is not positive definite.
+    ``limit`` of its largest one, or a matrix is not positive definite. For systems `in_one_call`.
     """
+    if not is_here(y):
+        return _cuda_kernel.spectral_forward(factors, noise, y, limit)
     batch, count, _ = y.shape
     dtype = y.dtype
     sizes = [f.shape[-1] for f in factors]
@@ -276,6 +306,10 @@ def spectral_backward(
     wants_y: bool,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Gradients of the factors, packed as basis, of the noise and of y, for those of quad and logdet."""
+    if not is_here(x):
+        return _cuda_kernel.spectral_backward(
+            grads, basis, values, noise, x, sizes, items, wanted, wants_y
+        )
     grad_factors = torch.empty_like(basis)
     grad_noise = torch.empty_like(noise)
     grad_y = torch.empty_like(x) if wants_y else None
@@ -304,6 +338,8 @@ def asymmetry(matrix: Tensor) -> tuple[float, float]:
     """Largest ``|a_ij|`` (NaN if an entry is NaN) and largest ``|a_ij - a_ji|`` of (batch, n, n)."""
     if matrix.numel() == 0:
         return 0.0, 0.0
+    if not is_here(matrix):
+        return _through_torch.asymmetry(matrix)
     batch, n, _ = matrix.shape
     largest, difference = _call("asymmetry", matrix.dtype, batch=batch, n=n, factor=matrix)
     return float(largest), float(difference)
@@ -313,12 +349,16 @@ def all_finite(x: Tensor) -> bool:
     """Whether every entry of x (..., n) is finite."""
     if x.numel() == 0:
         return True
+    if not is_here(x):
+        return _through_torch.all_finite(x)
     rows = x.numel() // x.shape[-1]
     return bool(_call("all_finite", x.dtype, rows=rows, n=x.shape[-1], x=x))
 
 
 def row_dots(x: Tensor, z: Tensor) -> Tensor:
     """Sums of x*z over the last axis, float64."""
+    if not is_here(x):
+        return _through_torch.row_dots(x, z)
     sums = torch.zeros(x.shape[:-1], dtype=torch.float64)
     if x.numel() > 0:
         n = x.shape[-1]
@@ -328,6 +368,8 @@ def row_dots(x: Tensor, z: Tensor) -> Tensor:
 
 def scale_rows(factor: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
     """``factor[..., None] * x``, into ``out``, which may be x, or into new memory."""
+    if not is_here(x):
+        return _through_torch.scale_rows(factor, x, out)
     if out is None:
         out = torch.empty_like(x)
     if x.numel() > 0:

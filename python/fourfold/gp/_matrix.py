@@ -70,6 +70,12 @@ class KroneckerMatrix:
                 f"factors: expected one dtype, got {', '.join(sorted(map(str, dtypes)))}"
             )
         self.dtype = dtypes.pop()
+        devices = {t.device for t in self._tensors}
+        if len(devices) > 1:
+            raise ValueError(
+                f"factors: expected one device, got {', '.join(sorted(map(str, devices)))}"
+            )
+        self.device = devices.pop()
         self.sizes = tuple(t.shape[-1] for t in self._tensors)
         self._rows = tuple(
             t.shape[-1] if m is None else t.shape[-2]
@@ -155,7 +161,7 @@ class KroneckerMatrix:
         """``K @ x`` for x of shape (N,) or (..., N, m), as NumPy and torch multiply matrices."""
         if not is_array(other):
             return NotImplemented
-        x = as_tensor("x", other, self.dtype)
+        x = as_tensor("x", other, self._tensors[0])
         total = math.prod(self.sizes)
         if x.ndim == 0 or x.shape[-1 if x.ndim == 1 else -2] != total:
             raise ValueError(
@@ -170,7 +176,7 @@ class KroneckerMatrix:
 
     def matvec(self, y: Any) -> Any:
         """``K y`` for y of shape (..., N) or (..., n_1, ..., n_d), as `solve` takes it."""
-        data = as_tensor("y", y, self.dtype)
+        data = as_tensor("y", y, self._tensors[0])
         flat, grid = self._flat("y", data)
         result = self._multiply(flat)
         if grid:
@@ -241,7 +247,7 @@ class KroneckerMatrix:
         self._require_square("this")
         if isinstance(y, np.ma.MaskedArray) and mask is None:
             raise TypeError("y is a masked array; give mask=~y.mask and y.data")
-        data = as_tensor("y", y, self.dtype)
+        data = as_tensor("y", y, self._tensors[0])
         flat, grid = self._flat("y", data)
         return data, flat, grid
 

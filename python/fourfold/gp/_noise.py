@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fourfold.gp._cuda_kernel import is_capturing
 from fourfold.gp._tensors import as_tensor
 
 if TYPE_CHECKING:
@@ -18,18 +19,26 @@ if TYPE_CHECKING:
 __all__ = ["noise_scalar", "noise_vectors"]
 
 
-def noise_scalar(noise: Any, dtype: torch.dtype) -> Tensor:
-    """A variance as a tensor, checked to be finite and not negative."""
-    if isinstance(noise, (int, float, np.floating, np.integer)) and not isinstance(noise, bool):
-        value = torch.tensor(float(noise), dtype=dtype)
+def noise_scalar(noise: Any, factor: Tensor) -> Tensor:
+    """A variance as a tensor of the dtype and device of the factors, checked to be finite and not negative."""
+    number = isinstance(noise, (int, float, np.floating, np.integer)) and not isinstance(
+        noise, bool
+    )
+    if number:
+        value = torch.tensor(float(noise), dtype=factor.dtype)
     else:
-        value = as_tensor("noise", noise, dtype)
-    if not torch.compiler.is_compiling() and type(value) in (Tensor, torch.nn.Parameter):
+        value = as_tensor("noise", noise, factor)
+    # While a CUDA graph is recorded nothing can be looked at.
+    looks = not torch.compiler.is_compiling() and not (value.is_cuda and is_capturing())
+    if looks and type(value) in (Tensor, torch.nn.Parameter):
         plain = value.detach()
         lowest = float(plain.min() if plain.ndim else plain) if plain.numel() else 0.0
         finite = bool(torch.isfinite(plain).all()) if plain.ndim else math.isfinite(lowest)
         if not (lowest >= 0 and finite):
             raise ValueError(f"noise: expected finite variances >= 0, got {lowest}")
+    if number and factor.device.type != "cpu":
+        # No copy: that would wait, and could not be recorded in a CUDA graph.
+        return torch.full((), float(noise), dtype=factor.dtype, device=factor.device)
     return value
 
 
@@ -41,7 +50,7 @@ def noise_vectors(kronecker: KroneckerMatrix, noise: Sequence[Any]) -> list[Tens
         )
     vectors = []
     for k, (entry, n) in enumerate(zip(noise, kronecker.sizes, strict=True)):
-        vector = as_tensor(f"noise[{k}]", entry, kronecker.dtype)
+        vector = as_tensor(f"noise[{k}]", entry, kronecker._tensors[0])
         if vector.ndim == 0 or vector.shape[-1] != n:
             raise ValueError(f"noise[{k}]: expected shape (..., {n}), got {tuple(vector.shape)}")
         if not torch.compiler.is_compiling() and not bool((vector > 0).all()):

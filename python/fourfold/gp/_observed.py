@@ -27,7 +27,7 @@ def masked_system(kronecker: Kronecker, noise: Any, mask: Any) -> MaskedSystem |
     kronecker._require_square("this")
     points = None
     if is_array(noise):
-        variances = as_tensor("noise", noise, kronecker.dtype)
+        variances = as_tensor("noise", noise, kronecker._tensors[0])
         if tuple(variances.shape) != kronecker.batch_shape and variances.ndim > 0:
             try:
                 points, _ = kronecker._flat("noise", variances)
@@ -39,6 +39,11 @@ def masked_system(kronecker: Kronecker, noise: Any, mask: Any) -> MaskedSystem |
                 )
     if mask is None and points is None:
         return None
+    if kronecker.device.type == "cuda":
+        raise NotImplementedError(
+            "mask= and noise for every point are for the CPU only; the factors are on "
+            f"{kronecker.device}"
+        )
     if kronecker.batch_shape != ():
         raise ValueError(
             "mask= and noise for every point need a Kronecker without batch; this one has the batch "
@@ -64,7 +69,7 @@ def masked_system(kronecker: Kronecker, noise: Any, mask: Any) -> MaskedSystem |
         if points.ndim > 1:
             raise ValueError("noise: vectors with a batch do not go with mask=")
     if points is None:
-        points = noise_scalar(0.0 if noise is None else noise, kronecker.dtype)
+        points = noise_scalar(0.0 if noise is None else noise, kronecker._tensors[0])
         if points.ndim > 0:
             raise ValueError(f"noise: expected one number, got shape {tuple(points.shape)}")
     else:

@@ -24,7 +24,10 @@ Flags = Sequence[bool]
 def is_direct(tensors: Sequence[Tensor]) -> bool:
     """Whether the dispatcher has nothing to do for these: plain tensors with memory, eager, no transform."""
     return (
-        all(type(t) in (Tensor, torch.nn.Parameter) and t.device.type == "cpu" for t in tensors)
+        all(
+            type(t) in (Tensor, torch.nn.Parameter) and t.device.type in ("cpu", "cuda")
+            for t in tensors
+        )
         and not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._len_torch_dispatch_stack() == 0

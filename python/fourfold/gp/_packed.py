@@ -42,7 +42,12 @@ def _packed(*results: Any) -> tuple[Tensor, ...]:
 def _inv_quad_logdet(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Sequence[bool]
 ) -> tuple[Tensor, ...]:
-    if noise is not None and not any(toeplitz) and not _kernel.is_large(factors):
+    sizes, items = [f.shape[-1] for f in factors], [f.shape[0] for f in factors]
+    if (
+        noise is not None
+        and not (any(toeplitz) and _kernel.is_here(y))
+        and _kernel.in_one_call(y, sizes, items)
+    ):
         found = _kernel.spectral_forward(factors, noise, y, ASYMMETRY[y.dtype])
         if found is not None:
             return found
@@ -61,7 +66,7 @@ def _inv_quad_logdet_backward(
     wanted: Sequence[bool],
     wants_y: bool,
 ) -> Gradients:
-    if noise is not None and not _kernel.are_large(sizes):
+    if noise is not None and _kernel.in_one_call(x, sizes, items):
         packed, grad_noise, grad_y = _kernel.spectral_backward(
             grads, basis, values, noise, x, sizes, items, wanted, wants_y
         )

@@ -45,7 +45,7 @@ def _register(operation: Operation) -> None:
     operator = torch.library.custom_op(
         f"fourfold::gp_{name}",
         mutates_args=(),
-        device_types="cpu",
+        device_types=("cpu", "cuda"),
         schema=f"(Tensor[] factors, Tensor? noise, Tensor y, bool[] toeplitz) -> ({results})",
     )(lambda factors, noise, y, toeplitz: operation.forward(*plain(factors, noise, y), toeplitz))
 
@@ -63,7 +63,7 @@ def _register(operation: Operation) -> None:
     operator_backward = torch.library.custom_op(
         f"fourfold::gp_{name}_backward",
         mutates_args=(),
-        device_types="cpu",
+        device_types=("cpu", "cuda"),
         schema=f"({named}, Tensor basis, Tensor values, Tensor? noise, Tensor x, int[] sizes, int[] items)"
         " -> (Tensor, Tensor, Tensor)",
     )(gradients)

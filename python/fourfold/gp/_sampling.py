@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["draw", "normal"]
 
 
-def normal(shape: tuple[int, ...], rng: Any, dtype: torch.dtype) -> Tensor:
-    """Standard normal numbers from a NumPy or torch generator, or from a seed."""
+def normal(
+    shape: tuple[int, ...], rng: Any, dtype: torch.dtype, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Standard normal numbers from a NumPy or torch generator, or from a seed.
+
+    A torch generator draws on its own device; what others draw on the CPU is copied to ``device``.
+    """
     if isinstance(rng, torch.Generator):
-        return torch.randn(shape, generator=rng, dtype=dtype)
+        drawn = torch.randn(shape, generator=rng, dtype=dtype, device=rng.device)
+        return drawn.to(device)
     if rng is None or isinstance(rng, (int, np.integer)):
         rng = np.random.default_rng(rng)
     if not isinstance(rng, np.random.Generator):
@@ -33,7 +39,7 @@ def normal(shape: tuple[int, ...], rng: Any, dtype: torch.dtype) -> Tensor:
             "rng: expected None, a seed, numpy.random.Generator or torch.Generator, "
             f"got {type(rng).__name__}"
         )
-    return torch.from_numpy(rng.standard_normal(shape)).to(dtype)
+    return torch.from_numpy(rng.standard_normal(shape)).to(device, dtype)
 
 
 def draw(kronecker: Kronecker, count: Any, rng: Any, noise: Any) -> Any:
@@ -55,7 +61,7 @@ def draw(kronecker: Kronecker, count: Any, rng: Any, noise: Any) -> Any:
     lengths = [
         n if root is None else len(root) for n, root in zip(kronecker.sizes, roots, strict=True)
     ]
-    x = normal((*shape[:-1], math.prod(lengths)), rng, kronecker.dtype)
+    x = normal((*shape[:-1], math.prod(lengths)), rng, kronecker.dtype, kronecker.device)
     before = 1
     for k, n in enumerate(kronecker.sizes):
         after = math.prod(lengths[k + 1 :])
@@ -70,11 +76,11 @@ def draw(kronecker: Kronecker, count: Any, rng: Any, noise: Any) -> Any:
         before *= n
     x = x.reshape(shape)
     if noise is not None:
-        z = normal(shape, rng, kronecker.dtype)
+        z = normal(shape, rng, kronecker.dtype, kronecker.device)
         if isinstance(noise, (list, tuple)):
             x = x + z / System(kronecker, noise, ()).scale()
         else:
-            x = x + z * noise_scalar(noise, kronecker.dtype).sqrt().unsqueeze(-1)
+            x = x + z * noise_scalar(noise, kronecker._tensors[0]).sqrt().unsqueeze(-1)
     return like(x, kronecker._numpy)
 
 

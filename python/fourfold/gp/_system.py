@@ -37,7 +37,7 @@ class System:
             core = broadcast(core, *(s.shape[:-1] for s in self.scales))
             scalar = kronecker._tensors[0].new_ones(())
         elif noise is not None:
-            scalar = noise_scalar(noise, kronecker.dtype)
+            scalar = noise_scalar(noise, kronecker._tensors[0])
             try:
                 core = broadcast(core, scalar.shape)
             except ValueError:

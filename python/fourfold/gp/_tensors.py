@@ -18,16 +18,18 @@ def is_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, Tensor))
 
 
-def as_tensor(name: str, value: Any, dtype: torch.dtype | None = None) -> Tensor:
+def as_tensor(name: str, value: Any, factor: Tensor | None = None) -> Tensor:
     """A tensor that shares memory with ``value`` where it can; it is only ever read.
 
     Raises
     ------
     TypeError
-        If ``value`` is neither a plain NumPy array nor a tensor, or not float32 or float64, or not of
-        ``dtype``.
+        If ``value`` is neither a plain NumPy array nor a tensor, or not float32 or float64, or not of the dtype of
+        ``factor``.
+    ValueError
+        If it is not on the device of ``factor``.
     NotImplementedError
-        If it is not in the memory of the CPU.
+        If it is on a device that is neither the CPU nor a CUDA device.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; give the data and mask= (True: observed) apart")
@@ -46,7 +48,7 @@ def as_tensor(name: str, value: Any, dtype: torch.dtype | None = None) -> Tensor
             raise TypeError(f"{name}: expected float32 or float64, got {tensor.dtype}")
         if tensor.layout != torch.strided:
             raise TypeError(f"{name}: expected a dense tensor, got layout {tensor.layout}")
-        if tensor.device.type not in ("cpu", "meta"):
+        if tensor.device.type not in ("cpu", "cuda", "meta"):
             raise NotImplementedError(
                 f"{name}: fourfold.gp has no kernels for {tensor.device.type} yet; "
                 f"move it to the CPU ({name}.cpu())"
@@ -55,8 +57,12 @@ def as_tensor(name: str, value: Any, dtype: torch.dtype | None = None) -> Tensor
         raise TypeError(
             f"{name}: expected a NumPy array or a torch tensor, got {type(value).__name__}"
         )
-    if dtype is not None and tensor.dtype != dtype:
-        raise TypeError(f"{name}: expected {dtype} as the factors, got {tensor.dtype}")
+    if factor is not None and tensor.dtype != factor.dtype:
+        raise TypeError(f"{name}: expected {factor.dtype} as the factors, got {tensor.dtype}")
+    if factor is not None and tensor.device != factor.device:
+        raise ValueError(
+            f"{name}: expected a tensor on {factor.device} as the factors, got one on {tensor.device}"
+        )
     return tensor
 
 

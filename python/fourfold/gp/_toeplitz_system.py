@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fourfold.gp import _operators
+from fourfold.gp import _kernel, _operators
 from fourfold.gp._decomposition import check_data, decompose
 from fourfold.gp._levinson import ToeplitzSolver
 
@@ -83,7 +83,7 @@ def toeplitz_system(
     tensors = [y, *kronecker._tensors] + ([] if noise is None else [noise])
     columns = [c for c in kronecker._columns if c is not None]
     if (
-        not any(c.shape[-1] >= LEVINSON_SIZE for c in columns)
+        not any(c.shape[-1] >= LEVINSON_SIZE and _kernel.is_here(c) for c in columns)
         or core != ()
         or kronecker.batch_shape != ()
         or (noise is not None and kronecker.ndim > 1)

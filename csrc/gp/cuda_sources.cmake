@@ -1,0 +1,1 @@
+fourfold_add_cuda(csrc/gp/small_system.cu)

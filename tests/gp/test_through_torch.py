@@ -1,0 +1,189 @@
+"""The way of tensors on a GPU through torch, taken by tensors of the CPU, beside the CPU's kernels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fourfold import gp
+from fourfold.errors import NotPositiveDefiniteError
+from fourfold.gp import _kernel
+
+from .reference import kron, spd
+
+# Sizes, whether a factor has the batch (else all items share it), batch, right-hand sides.
+SYSTEMS = [
+    ([6], [False], (), ()),
+    ([5, 7], [False, False], (), (3,)),
+    ([4, 3, 5], [False] * 3, (), ()),
+    ([3, 4, 2, 3], [True] * 4, (2,), (2,)),
+    ([5, 6], [True, False], (3,), (2,)),
+    ([3, 9, 2], [False, True, True], (2, 2), ()),
+    ([2, 8, 1, 2], [True, True, False, True], (5,), ()),
+    ([1, 12], [True, True], (2,), (1, 4)),
+]
+IDS = [str(s[0]) + str(s[2]) + str(s[3]) for s in SYSTEMS]
+
+
+@pytest.fixture
+def through_torch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(_kernel, "_torch_alone", True)
+    # What is left for the CPU would be a mistake.
+    monkeypatch.setattr(_kernel, "_call", None)
+    monkeypatch.setattr(_kernel, "_core", None)
+    return monkeypatch
+
+
+class System:
+    """Factors, noise and data as leaves, and the same dense."""
+
+    def __init__(
+        self,
+        sizes: list[int],
+        batched: list[bool],
+        batch: tuple[int, ...],
+        extra: tuple[int, ...],
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        rng = np.random.default_rng([*sizes, len(batch), len(extra)])
+        self.factors = [
+            torch.from_numpy(spd(rng, *(batch if b else ()), n)).to(dtype).requires_grad_()
+            for n, b in zip(sizes, batched, strict=True)
+        ]
+        self.noise = torch.from_numpy(rng.uniform(0.1, 1, batch)).to(dtype).requires_grad_()
+        y = rng.standard_normal((*extra, *batch, math.prod(sizes)))
+        self.y = torch.from_numpy(y).to(dtype).requires_grad_()
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        return [*self.factors, self.noise, self.y]
+
+    def dense(self, *, noise: bool) -> Tensor:
+        result = self.factors[0]
+        for factor in self.factors[1:]:
+            product = result[..., :, None, :, None] * factor[..., None, :, None, :]
+            result = product.flatten(-4, -3).flatten(-2, -1)
+        unit = torch.eye(result.shape[-1], dtype=result.dtype)
+        result = (result + result.mT) / 2
+        return result + self.noise[..., None, None] * unit if noise else result
+
+    def solution(self, *, noise: bool) -> tuple[Tensor, Tensor]:
+        """The solution and the log-determinant."""
+        lower = torch.linalg.cholesky(self.dense(noise=noise))
+        x = torch.cholesky_solve(self.y.unsqueeze(-1), lower).squeeze(-1)
+        return x, 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+
+def slopes(results: list[Tensor], weights: list[Tensor], leaves: list[Tensor]) -> list[Tensor]:
+    loss = sum(((r * w).sum() for r, w in zip(results, weights, strict=True)), torch.zeros(()))
+    # Of the symmetric part: who changes an entry changes its mirror image.
+    found = torch.autograd.grad(loss, leaves, materialize_grads=True)
+    return [(g + g.mT) / 2 if g.ndim > 1 and g.shape[-1] == g.shape[-2] else g for g in found]
+
+
+@pytest.mark.parametrize("noise", [True, False], ids=["noise", "no noise"])
+@pytest.mark.parametrize("case", SYSTEMS, ids=IDS)
+def test_solves_and_gradients(
+    through_torch: pytest.MonkeyPatch,
+    case: tuple[list[int], list[bool], tuple[int, ...], tuple[int, ...]],
+    noise: bool,
+) -> None:
+    system = System(*case)
+    k = gp.Kronecker(system.factors)
+    s = system.noise if noise else None
+    truth, logdet = system.solution(noise=noise)
+    quad = (system.y * truth).sum(-1)
+    weights = [torch.randn_like(z) for z in (quad, logdet, truth)]
+    got = [*k.inv_quad_logdet(system.y, s), k.solve(system.y, s)]
+    for one, other in zip(got, [quad, logdet, truth], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(k.logdet(s), logdet.expand(k.logdet(s).shape))
+    wanted = slopes([quad, logdet, truth], weights, system.leaves)
+    for one, other in zip(slopes(got, weights, system.leaves), wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+    # Without gradients the decomposition is remembered.
+    with torch.no_grad():
+        plain = [*k.inv_quad_logdet(system.y, s), k.solve(system.y, s)]
+        again = [*k.inv_quad_logdet(system.y, s), k.solve(system.y, s)]
+    for one, same, other in zip(plain, again, got, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+        assert torch.equal(one, same)
+
+
+@pytest.mark.parametrize("case", SYSTEMS, ids=IDS)
+def test_products(
+    through_torch: pytest.MonkeyPatch,
+    case: tuple[list[int], list[bool], tuple[int, ...], tuple[int, ...]],
+) -> None:
+    sizes, batched, batch, extra = case
+    rng = np.random.default_rng(1)
+    # Rectangular ones, too.
+    factors = [
+        rng.standard_normal((*(batch if b else ()), n + k % 2, n))
+        for k, (n, b) in enumerate(zip(sizes, batched, strict=True))
+    ]
+    y = rng.standard_normal((*extra, *batch, math.prod(sizes)))
+    k = gp.Kronecker([torch.from_numpy(f) for f in factors])
+    expected = (kron(factors) @ y[..., None])[..., 0]
+    np.testing.assert_allclose(k.matvec(torch.from_numpy(y)), expected, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(
+        k @ torch.from_numpy(y[..., None]), expected[..., None], rtol=0, atol=1e-11
+    )
+
+
+def test_other_operations(through_torch: pytest.MonkeyPatch) -> None:
+    system = System([70, 3], [False, False], (), ())
+    column = torch.exp(-torch.arange(70.0, dtype=torch.float64) / 9)
+    k = gp.Kronecker([gp.Toeplitz(column), system.factors[1].detach()])
+    dense = torch.as_tensor(k.to_dense())
+    torch.testing.assert_close(k.diagonal(), dense.diagonal())
+    vectors = [torch.rand(n, dtype=torch.float64) + 0.1 for n in (70, 3)]
+    whole = dense + torch.diag(torch.kron(*vectors))
+    y = system.y.detach()
+    torch.testing.assert_close(k.solve(y, vectors), torch.linalg.inv(whole) @ y)
+    torch.testing.assert_close(k.logdet(vectors), torch.logdet(whole))
+    torch.testing.assert_close(k.solve(y), torch.linalg.inv(dense) @ y)
+    x, info = k.solve(y, 0.3, return_info=True)
+    unit = torch.eye(210, dtype=torch.float64)
+    torch.testing.assert_close(x, torch.linalg.inv(dense + 0.3 * unit) @ y)
+    assert info.ways == ("eigendecomposition", "eigendecomposition")
+    draws = k.sample(4000, 0, noise=0.5)
+    expected = float((dense + 0.5 * unit).diagonal().mean())
+    assert float(draws.square().mean()) == pytest.approx(expected, rel=0.05)
+    for (values, vectors_k), n in zip(k.eigh(), (70, 3), strict=True):
+        assert values.shape == (n,)
+        torch.testing.assert_close(vectors_k.mT @ vectors_k, torch.eye(n, dtype=torch.float64))
+
+
+def test_single_precision_and_refusals(through_torch: pytest.MonkeyPatch) -> None:
+    system = System([6, 4], [True, False], (3,), (), torch.float32)
+    k = gp.Kronecker(system.factors)
+    truth, logdet = system.solution(noise=True)
+    quad, got = k.inv_quad_logdet(system.y, system.noise)
+    assert (quad.dtype, got.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(got, logdet, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(quad, (system.y * truth).sum(-1), rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="y: 3 entries are not finite"):
+        k.solve(torch.where(torch.arange(24) == 5, torch.inf, torch.ones(24)), 0.1)
+    with pytest.raises(ValueError, match=r"factors\[0\] is not symmetric"):
+        gp.Kronecker([torch.triu(torch.ones(3, 3))]).logdet(0.1)
+    with pytest.raises(ValueError, match=r"factors\[0\] has entries that are not finite"):
+        gp.Kronecker([torch.full((3, 3), torch.nan)]).logdet(0.1)
+    with pytest.raises(NotPositiveDefiniteError, match="the matrix with its noise"):
+        gp.Kronecker([-torch.eye(3)]).logdet(0.1)
+    with pytest.raises(NotPositiveDefiniteError, match="stops at row 0"):
+        gp.Kronecker([-torch.eye(3)]).logdet()
+
+
+def test_operators(through_torch: pytest.MonkeyPatch) -> None:
+    """What `torch.compile` and FakeTensorMode go through."""
+    system = System([4, 3], [True, False], (2,), (2,))
+    factors = [system.factors[0], system.factors[1].detach().unsqueeze(0).requires_grad_()]
+    data = system.y.transpose(0, 1).contiguous().detach().requires_grad_()
+    for name in ("gp_inv_quad_logdet", "gp_solve"):
+        operator = getattr(torch.ops.fourfold, name)
+        torch.library.opcheck(operator.default, (factors, system.noise, data, [False, False]))
