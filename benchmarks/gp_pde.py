@@ -2,7 +2,7 @@
 
 python benchmarks/gp_pde.py                    every problem
 python benchmarks/gp_pde.py --only single_sin  one
-python benchmarks/gp_pde.py --learn            hyperparameters by maximum marginal likelihood, in 1-D
+python benchmarks/gp_pde.py --learn            hyperparameters by maximum marginal likelihood
 python benchmarks/gp_pde.py --fresh 10         random frequencies within Nyquist, median and worst
 python benchmarks/gp_pde.py --gp-hm            the published method with both optimisers, beside ours
 
@@ -156,7 +156,7 @@ def published(steps: int, seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Differential equations by fourfold.gp.pde")
     parser.add_argument("--only", choices=PROBLEMS)
-    parser.add_argument("--learn", action="store_true", help="hyperparameters, in 1-D")
+    parser.add_argument("--learn", action="store_true", help="hyperparameters too")
     parser.add_argument("--gp-hm", action="store_true", help="the published method beside ours")
     parser.add_argument("--steps", type=int, default=2000, help="of GP-HM")
     parser.add_argument("--seed", type=int, default=0, help="of the 300 points")
@@ -176,8 +176,7 @@ def main() -> None:
             continue
         problem = make()
         began = time.process_time()
-        learn = (arguments.learn and problem.dimension == 1) or None
-        solution = pde.solve(problem, learn=learn)
+        solution = pde.solve(problem, learn=arguments.learn or None)
         seconds = time.process_time() - began
         error = relative_error(problem, solution, arguments.seed)
         line = f"{name:24}{error:10.1e}{goal:8.0e}{seconds:9.1f}{solution.jitter:9.0e}"

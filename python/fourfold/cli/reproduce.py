@@ -50,6 +50,8 @@ def reproduce(
         # Read by torch's OpenMP when it is loaded: threads that wait by spinning hold CPUs that others want, and on a
         # busy machine small networks learn many times slower.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        # The same for OpenBLAS, read when NumPy and SciPy are loaded: 2^4 clock ticks.
+        os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
         from fourfold.cli.progress import progress_line
         from fourfold.cli.staging import staged

@@ -27,6 +27,9 @@ Array = npt.NDArray[np.float64]
 _TRUNCATION = 1e-17
 _SMALLEST_STEP = 2.0**-10
 _LARGEST_JITTER = 1e-6
+# Of the search for kernels at least: what the cut of the expansion leaves in the equation has to drown in the noise, or
+# the likelihood jumps with every function that is cut.
+_LEARNING_JITTER = 1e-8
 
 
 def solve_box(
@@ -83,8 +86,7 @@ def _learned(
     told = any(np.any(values) for values in (equation.source, *prescribed))
     if not told or not any(k.theta.size for k in kernels):
         return kernels
-    # As on an interval: with more noise the search meets fewer matrices that are not positive definite.
-    noise = min(10 * jitter, _LARGEST_JITTER)
+    noise = min(max(10 * jitter, _LEARNING_JITTER), _LARGEST_JITTER)
     learned, found = learned_kernels(
         problem, kernels, equation, noise, _TRUNCATION, most_features, steps
     )

@@ -73,9 +73,10 @@ def solve(
         Of L-BFGS-B; it stops there without complaint: any kernel gives a solution.
     jitter : float, optional
         Noise variance on each equation relative to its prior variance, by default 1e-13 in 1-D and 1e-12 on a box. The
-        search for kernels has 10 times as much: it meets fewer matrices that are not positive definite. In 1-D it is
-        multiplied by 10, at most to 1e-6, until the matrix is positive definite and the conditioned equations are met
-        within 1e-6 but for that noise; what was used is ``solution.jitter``.
+        search for kernels has 10 times as much, on a box 1e-8 at least: it meets fewer matrices that are not positive
+        definite, and the likelihood does not see where the expansion is cut. In 1-D jitter is multiplied by 10, at
+        most to 1e-6, until the matrix is positive definite and the conditioned equations are met within 1e-6 but for
+        that noise; what was used is ``solution.jitter``.
     newton_steps : int
         At most that many Gauss-Newton steps.
     tolerance : float

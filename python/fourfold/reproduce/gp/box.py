@@ -193,13 +193,16 @@ def _figures(case: Case, solution: pde.BoxSolution) -> list[Figure]:
     spectrum, (panel,) = axes(height=2.8)
     for axis in (0, 1):
         angular = 2 * np.pi * solution.frequencies[axis]
-        panel.vlines(angular + 0.15 * axis, 1e-4, solution.weights[axis], color=COLOURS[2 * axis])
+        # Hollow, and one inside the other, where both axes have the same frequency.
+        colour, size = COLOURS[2 * axis], (9, 4)[axis]
+        panel.vlines(angular, 1e-4, solution.weights[axis], color=colour, lw=(3, 1)[axis])
         panel.plot(
-            angular + 0.15 * axis,
+            angular,
             solution.weights[axis],
             "os"[axis],
-            color=COLOURS[2 * axis],
-            ms=5,
+            color=colour,
+            markerfacecolor="white",
+            ms=size,
             label=f"components along {case.names[axis]}",
         )
     for index, true in enumerate(sorted({*case.angular[0], *case.angular[1]})):
