@@ -40,6 +40,75 @@ class _Rational:
         stream: int,
     ) -> None: ...
 
+class _Codec:
+    def __init__(
+        self,
+        *,
+        operations: int,
+        tables: int,
+        count: int,
+        variables: int,
+        lane_floats: int,
+        factor: int,
+        wide: int,
+    ) -> None: ...
+    def encode_scratch(self, rows: int, device: int) -> int: ...
+    def decode_scratch(self, blocks: int, streams: int, device: int) -> int: ...
+    def encode(
+        self,
+        *,
+        cells: int,
+        size: int,
+        rows: int,
+        blocks: int,
+        count: int,
+        intervals: int,
+        bad: int,
+        scratch: int,
+        out: int,
+        length: int,
+        status: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def decode(
+        self,
+        *,
+        input: int,
+        blocks: int,
+        count: int,
+        streams: int,
+        cells: int,
+        size: int,
+        scratch: int,
+        status: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
+class _Likelihood:
+    def __init__(
+        self,
+        *,
+        operations: int,
+        tables: int,
+        count: int,
+        variables: int,
+        warp_floats: int,
+    ) -> None: ...
+    def scratch(self, images: int, device: int) -> int: ...
+    def log_prob(
+        self,
+        *,
+        codes: int,
+        size: int,
+        images: int,
+        scratch: int,
+        out: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
 class _Kan:
     Rational: type[_Rational]
 
@@ -158,3 +227,9 @@ class _Nlse:
     def twiddles_complex128(self, n: int) -> bytes: ...
 
 nlse: _Nlse
+class _Pc:
+    Codec: type[_Codec]
+    Likelihood: type[_Likelihood]
+
+kan: _Kan
+pc: _Pc

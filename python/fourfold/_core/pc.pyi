@@ -129,6 +129,8 @@ class Codec:
     @property
     def table_floats(self) -> int: ...
     def streams(self, rows: int) -> int: ...
+    def gpu_program(self) -> dict[str, int]: ...
+    def write_gpu_program(self, operations: int, tables: int) -> None: ...
     def encode(
         self,
         cells: int,
@@ -154,3 +156,16 @@ class Codec:
 
 def encode_missing(missing: int, rows: int, columns: int) -> bytes: ...
 def decode_missing(input: int, length: int, missing: int, rows: int, columns: int) -> None: ...
+def up_program(
+    *,
+    nodes: int,
+    variables: int,
+    parent: int,
+    states: int,
+    leaf_node: int,
+    cardinality: int,
+    packed: int,
+    offsets: int,
+    operations: int,
+    tables: int,
+) -> dict[str, int]: ...

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fourfold.errors import CorruptStreamError, ModelMismatchError
 from fourfold.pc._bytes import Cursor
-from fourfold.pc._codec_kernel import DAMAGE, OK, pack_missing, row_codec, unpack_missing
+from fourfold.pc._codec_kernel import DAMAGE, OK, codec_on, pack_missing, unpack_missing
 from fourfold.pc._stream import ESCAPED, LENGTH_MASK, MISSING, RAW, Header
 from fourfold.pc.circuit import Circuit
 from fourfold.pc.table import Codes, pack_texts, unpack_texts
@@ -93,6 +93,8 @@ class BlockCoder:
     model : Circuit
     header : Header
         Of the stream. Its digest must be the model's.
+    device : torch.device, str or int, optional
+        A GPU that codes. Default: the CPU.
 
     Raises
     ------
@@ -102,7 +104,7 @@ class BlockCoder:
         If the header does not fit the model of which it has the digest.
     """
 
-    def __init__(self, model: Circuit, header: Header) -> None:
+    def __init__(self, model: Circuit, header: Header, device: Any = None) -> None:
         check_model(model)
         if header.digest != model.digest:
             raise ModelMismatchError(
@@ -110,7 +112,7 @@ class BlockCoder:
                 f"{model.digest.hex()[:16]}..."
             )
         self.header = header
-        self._codec = row_codec(model)
+        self._codec = codec_on(model, device)
         self._cardinality = model.structure.cardinality
         self._rows_per_item = 1
         try:

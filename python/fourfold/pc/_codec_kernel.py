@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,12 @@ from fourfold import _core
 from fourfold._threads import get_num_threads
 from fourfold.pc.circuit import Circuit
 
-__all__ = ["RowCodec", "pack_missing", "row_codec", "unpack_missing"]
+if TYPE_CHECKING:
+    import torch
+
+    from fourfold.pc._cuda_kernel import CudaCodec
+
+__all__ = ["RowCodec", "check_cells", "codec_on", "pack_missing", "row_codec", "unpack_missing"]
 
 _CELLS = {1: np.uint8, 2: np.uint16, 4: np.int32}
 
@@ -41,6 +46,8 @@ class RowCodec:
     def __init__(self, circuit: Circuit) -> None:
         structure = circuit.structure
         self.variables = structure.num_variables
+        self._on: dict[int, CudaCodec] = {}
+        self._on_lock = threading.Lock()
         # Kept alive until the constructor, which copies, has returned.
         parent, states = _int32(structure.parent), _int32(structure.states)
         leaf_node, cardinality = _int32(structure.leaf_node), _int32(structure.cardinality)
@@ -92,7 +99,7 @@ class RowCodec:
             The payload of each block; None where it would not be smaller than its capacity, or
             where a value is not below its variable's cardinality.
         """
-        self._check(cells, rows)
+        check_cells(cells, rows, self.variables)
         start = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(capacities, out=start[1:])
         out = np.empty(int(start[-1]), dtype=np.uint8)
@@ -121,7 +128,7 @@ class RowCodec:
         Values of int32 cells that are missing must hold -1 beforehand, and all others something else.
         Returns the status of each block: 0, or a key of `DAMAGE`. Any bytes are safe to decode.
         """
-        self._check(cells, rows)
+        check_cells(cells, rows, self.variables)
         if not cells.flags.writeable:
             raise ValueError("cells: expected an array that can be written to")
         length = np.array([len(payload) for payload in payloads], dtype=np.int64)
@@ -141,17 +148,24 @@ class RowCodec:
         )
         return [int(s) for s in status]
 
-    def _check(self, cells: npt.NDArray[Any], rows: Sequence[int]) -> None:
-        if _CELLS.get(cells.itemsize) != cells.dtype or not (
-            cells.flags.c_contiguous and cells.flags.aligned
-        ):
-            raise ValueError(
-                f"cells: expected C-contiguous uint8, uint16 or int32, got {cells.dtype}"
-            )
-        if cells.shape != (sum(rows), self.variables) or min(rows, default=1) < 1:
-            raise ValueError(
-                f"cells: expected the shape ({sum(rows)}, {self.variables}), got {cells.shape}"
-            )
+    def on(self, device: torch.device) -> CudaCodec:
+        """The same on a GPU, made at the first call."""
+        from fourfold.pc._cuda_kernel import CudaCodec
+
+        with self._on_lock:
+            if device.index not in self._on:
+                self._on[device.index] = CudaCodec(self._codec, self.variables, device)
+            return self._on[device.index]
+
+
+def check_cells(cells: npt.NDArray[Any], rows: Sequence[int], variables: int) -> None:
+    """Refuse what is not the rows of blocks as `RowCodec.encode` takes them."""
+    if _CELLS.get(cells.itemsize) != cells.dtype or not (
+        cells.flags.c_contiguous and cells.flags.aligned
+    ):
+        raise ValueError(f"cells: expected C-contiguous uint8, uint16 or int32, got {cells.dtype}")
+    if cells.shape != (sum(rows), variables) or min(rows, default=1) < 1:
+        raise ValueError(f"cells: expected the shape ({sum(rows)}, {variables}), got {cells.shape}")
 
 
 _codecs: weakref.WeakValueDictionary[int, RowCodec] = weakref.WeakValueDictionary()
@@ -168,6 +182,16 @@ def row_codec(circuit: Circuit) -> RowCodec:
             # The finalizer's argument is what keeps the codec.
             weakref.finalize(circuit, _forget, id(circuit), codec).atexit = False
         return codec
+
+
+def codec_on(circuit: Circuit, device: Any) -> RowCodec | CudaCodec:
+    """The codec of a circuit on a device; None is the CPU."""
+    if device is None or device == "cpu":
+        return row_codec(circuit)
+    from fourfold.pc._cuda_kernel import checked_device
+
+    where = checked_device(device)
+    return row_codec(circuit) if where is None else row_codec(circuit).on(where)
 
 
 def _forget(key: int, codec: RowCodec) -> None:

@@ -11,7 +11,7 @@ from fourfold import _core
 from fourfold._threads import get_num_threads
 from fourfold.pc.structure import Structure
 
-__all__ = ["Model", "Rule", "Trainer", "mutual_information"]
+__all__ = ["Model", "Rule", "Trainer", "mutual_information", "tree_arguments"]
 
 _ROWS_TOGETHER = 16384
 """Rows handed to C++ at once: between two calls Python handles Ctrl-C."""
@@ -27,7 +27,8 @@ class Rule(NamedTuple):
     correction: float = 1.0
 
 
-def _tree_arguments(structure: Structure, offsets: npt.NDArray[np.int64]) -> dict[str, int]:
+def tree_arguments(structure: Structure, offsets: npt.NDArray[np.int64]) -> dict[str, int]:
+    """The tree and where its tables begin, as C++ takes them."""
     for array in (structure.parent, structure.states, structure.leaf_node, structure.cardinality):
         assert array.dtype == np.int32
         assert array.flags.c_contiguous
@@ -74,7 +75,7 @@ class Model:
         # C++ reads it for as long as this object lives.
         self._packed = packed
         self._model = _core.pc.Model(
-            **_tree_arguments(structure, offsets), packed=packed.ctypes.data
+            **tree_arguments(structure, offsets), packed=packed.ctypes.data
         )
 
     def log_prob(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -191,7 +192,7 @@ class Trainer:
         self._capacity = capacity
         _check("packed", packed, self._shape, np.float32)
         self._trainer = _core.pc.Trainer(
-            **_tree_arguments(structure, offsets),
+            **tree_arguments(structure, offsets),
             packed=packed.ctypes.data,
             capacity=capacity,
             keep_average=keep_average,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Observations", "as_array", "check_observations", "code_dtype"]
+__all__ = ["Observations", "as_array", "batch_shape_of", "check_observations", "code_dtype"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ def as_array(name: str, values: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.b
         assert torch is not None
         if values.device.type != "cpu":
             raise NotImplementedError(
-                f"{name} is on the device {values.device}, but fourfold.pc runs on the CPU only so "
-                f"far; pass {name}.cpu()"
+                f"{name} is on the device {values.device}, but only log_prob, marginal and "
+                f"bits_per_dim of fourfold.pc take that; pass {name}.cpu() (compress and decompress "
+                "code on a GPU with device=...)"
             )
         values = values.detach().resolve_conj().resolve_neg().numpy()
     elif isinstance(values, np.ma.MaskedArray):
@@ -103,17 +104,7 @@ def check_observations(
     """
     array, mask, is_torch = as_array(name, values)
     size = len(cardinality)
-    if array.shape in (event_shape, (size,)):
-        batch_shape: tuple[int, ...] = ()
-    elif array.ndim > 1 and int(np.prod(array.shape[1:])) == size:
-        batch_shape = (array.shape[0],)
-    else:
-        shapes = f"(n, {', '.join(map(str, event_shape))})"
-        also = "" if event_shape == (size,) else f" or (n, {size})"
-        raise ValueError(
-            f"{name}: expected the shape {shapes}{also}, with or without the leading n, "
-            f"got {array.shape}"
-        )
+    batch_shape = batch_shape_of(name, array.shape, event_shape, size)
     given = _check_mask(missing, array.shape)
     if given is not None:
         mask = given if mask is None else mask | given
@@ -126,6 +117,21 @@ def check_observations(
     else:
         codes = np.where(hidden, cardinality, rows).astype(dtype)
     return Observations(codes, batch_shape, is_torch, hidden is not None)
+
+
+def batch_shape_of(
+    name: str, shape: tuple[int, ...], event_shape: tuple[int, ...], size: int
+) -> tuple[int, ...]:
+    """``(n,)``, or ``()`` for one observation; refuses other shapes."""
+    if shape in (event_shape, (size,)):
+        return ()
+    if len(shape) > 1 and int(np.prod(shape[1:])) == size:
+        return (shape[0],)
+    shapes = f"(n, {', '.join(map(str, event_shape))})"
+    also = "" if event_shape == (size,) else f" or (n, {size})"
+    raise ValueError(
+        f"{name}: expected the shape {shapes}{also}, with or without the leading n, got {shape}"
+    )
 
 
 def _check_mask(missing: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:

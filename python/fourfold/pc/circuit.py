@@ -17,6 +17,7 @@ from fourfold.pc._kernel import Model
 from fourfold.pc.structure import Structure
 
 if TYPE_CHECKING:
+    from fourfold.pc._cuda_kernel import CudaModel
     from fourfold.pc.learning import Epoch
     from fourfold.pc.moments import EntropyEstimate
     from fourfold.pc.queries import MostProbable
@@ -199,6 +200,10 @@ class Circuit:
     def _model(self) -> Model:
         return Model(self._structure, self.offsets, self._packed)
 
+    @functools.cached_property
+    def _on_gpus(self) -> dict[int, CudaModel]:
+        return {}
+
     def log_prob(self, x: Any, *, missing: Any = None) -> Any:
         """Logarithm of the probability of what is observed; what is missing is summed out.
 
@@ -206,7 +211,8 @@ class Circuit:
         ----------
         x : array, masked array or torch tensor of integers
             Of shape ``(n, *event_shape)``, or any ``(n, ...)`` with D entries a row; or one
-            observation of shape ``event_shape`` or ``(D,)``.
+            observation of shape ``event_shape`` or ``(D,)``. Of a tensor on a GPU the answer is
+            computed there (so are `marginal` and `bits_per_dim`).
         missing : boolean array, optional
             True where a value is missing, of a shape that broadcasts to that of ``x``.
 
@@ -387,7 +393,7 @@ class Circuit:
 
     def __getstate__(self) -> dict[str, Any]:
         # What is derived from the tables, the kernels' copy of them above all, is made again.
-        derived = ("_model", "_tables")
+        derived = ("_model", "_on_gpus", "_tables")
         return {name: value for name, value in self.__dict__.items() if name not in derived}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -45,6 +45,7 @@ class _How:
     schema: TableSchema | None
     metadata: Mapping[str, Any] | None
     single: bool
+    device: Any
 
 
 _BLOCK_BYTES = 1 << 17
@@ -61,6 +62,7 @@ def compress(
     schema: TableSchema | None = None,
     metadata: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    device: Any = None,
 ) -> bytes:
     """Compress an array or a table without loss.
 
@@ -88,6 +90,9 @@ def compress(
         What JSON can hold; recorded in the stream, see `CompressedReader.metadata`.
     progress : callable, optional
         Takes the number of items done and of all.
+    device : torch.device, str or int, optional
+        A GPU that encodes, ``"cuda"`` or its index, for instance. Default: the CPU. The stream is the
+        same.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def compress(
         data = data[None]
     total = len(next(iter(data.values()))) if schema is not None else len(data)
     parts: list[bytes] = []
-    how = _How(block_items, front_end, schema, metadata, single)
+    how = _How(block_items, front_end, schema, metadata, single, device)
     stream = _encode(model, iter([data]), how)
     for part, done in stream:
         parts.append(part)
@@ -129,12 +134,13 @@ def encode_stream(
     front_end: FrontEnd | None = None,
     schema: TableSchema | None = None,
     metadata: Mapping[str, Any] | None = None,
+    device: Any = None,
 ) -> Iterator[bytes]:
     """Compress data that come in batches, and need not fit into memory.
 
     Parameters
     ----------
-    model, block_items, front_end, schema, metadata
+    model, block_items, front_end, schema, metadata, device
         As in `compress`.
     batches : iterable
         Arrays of one dtype and of shapes ``(n_i, ...)``, or tables. How the data are cut into
@@ -145,12 +151,14 @@ def encode_stream(
     bytes
         Pieces of the stream, to be written one after the other.
     """
-    how = _How(block_items, front_end, schema, metadata, False)
+    how = _How(block_items, front_end, schema, metadata, False, device)
     for part, _ in _encode(model, iter(batches), how):
         yield part
 
 
-def decompress(model: Circuit, blob: bytes | memoryview, *, max_bytes: int | None = None) -> Any:
+def decompress(
+    model: Circuit, blob: bytes | memoryview, *, max_bytes: int | None = None, device: Any = None
+) -> Any:
     """Give back what `compress` compressed: value, shape and dtype.
 
     Parameters
@@ -161,6 +169,9 @@ def decompress(model: Circuit, blob: bytes | memoryview, *, max_bytes: int | Non
         The stream.
     max_bytes : int, optional
         Refuse a stream whose raw data are larger, before decoding anything.
+    device : torch.device, str or int, optional
+        A GPU that decodes, ``"cuda"`` or its index, for instance. Default: the CPU. The data are the
+        same.
 
     Returns
     -------
@@ -176,12 +187,16 @@ def decompress(model: Circuit, blob: bytes | memoryview, *, max_bytes: int | Non
     ValueError
         If it holds more than ``max_bytes``.
     """
-    with CompressedReader(blob, model, max_bytes=max_bytes) as reader:
+    with CompressedReader(blob, model, max_bytes=max_bytes, device=device) as reader:
         return reader.read()
 
 
 def decode_stream(
-    model: Circuit, source: BinaryIO | Iterable[bytes], *, max_bytes: int | None = None
+    model: Circuit,
+    source: BinaryIO | Iterable[bytes],
+    *,
+    max_bytes: int | None = None,
+    device: Any = None,
 ) -> Iterator[Any]:
     """Decompress a stream from its beginning to its end, without seeking in it.
 
@@ -193,6 +208,9 @@ def decode_stream(
         The stream, in pieces of any size.
     max_bytes : int, optional
         Stop with a ValueError before the raw data exceed this.
+    device : torch.device, str or int, optional
+        A GPU that decodes, ``"cuda"`` or its index, for instance. Default: the CPU. The data are the
+        same.
 
     Yields
     ------
@@ -209,7 +227,7 @@ def decode_stream(
     start = bytes_in.take(START, "the header")
     head = start + bytes_in.take(start_length(start) - START, "the header")
     header = Header.from_bytes(head)
-    coder = BlockCoder(model, header)
+    coder = BlockCoder(model, header, device)
     crc = zlib.crc32(head)
     words: list[int] = []
     wave: list[Payload] = []
@@ -253,7 +271,7 @@ def _encode(model: Circuit, batches: Iterator[Any], how: _How) -> Iterator[tuple
     except StopIteration:
         raise ValueError("batches: expected at least one, to know dtype and shape") from None
     header = _header(model, first, how)
-    coder = BlockCoder(model, header)
+    coder = BlockCoder(model, header, how.device)
     head = header.to_bytes()
     crc = zlib.crc32(head)
     yield head, 0

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.errors import ImpossibleEvidenceError
+from fourfold.pc import _cuda_queries
 from fourfold.pc._observations import Observations, check_observations, code_dtype
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def give_back(array: npt.NDArray[Any], seen: Observations, tail: tuple[int, ...]
 
 def log_prob(circuit: Circuit, x: Any, missing: Any) -> Any:
     """See `Circuit.log_prob`."""
+    if _cuda_queries.is_on_gpu(x):
+        return _cuda_queries.log_prob(circuit, x, missing)
     seen = check(circuit, "x", x, missing)
     return give_back(circuit._model.log_prob(seen.codes), seen)
 
@@ -67,6 +70,8 @@ def log_prob(circuit: Circuit, x: Any, missing: Any) -> Any:
 def marginal(circuit: Circuit, x: Any, variables: Any) -> Any:
     """See `Circuit.marginal`."""
     kept = check_variables(circuit, variables)
+    if _cuda_queries.is_on_gpu(x):
+        return _cuda_queries.marginal(circuit, x, kept)
     others = np.ones(circuit.structure.num_variables, dtype=bool)
     others[kept] = False
     seen = check(circuit, "x", x)
@@ -77,6 +82,8 @@ def marginal(circuit: Circuit, x: Any, variables: Any) -> Any:
 
 def bits_per_dim(circuit: Circuit, x: Any, missing: Any) -> float:
     """See `Circuit.bits_per_dim`."""
+    if _cuda_queries.is_on_gpu(x):
+        return _cuda_queries.bits_per_dim(circuit, x, missing)
     seen = check(circuit, "x", x, missing)
     observed = seen.codes.size
     if seen.any_missing:

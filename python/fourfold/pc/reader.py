@@ -113,6 +113,9 @@ class CompressedReader:
         The one it was compressed with.
     max_bytes : int, optional
         Refuse a stream whose raw data are larger.
+    device : torch.device, str or int, optional
+        A GPU that decodes, ``"cuda"`` or its index, for instance. Default: the CPU. The data are the
+        same.
 
     Attributes
     ----------
@@ -147,6 +150,7 @@ class CompressedReader:
         model: Circuit,
         *,
         max_bytes: int | None = None,
+        device: Any = None,
     ) -> None:
         self._owned: BinaryIO | None = None
         if isinstance(source, (bytes, bytearray, memoryview)):
@@ -157,7 +161,7 @@ class CompressedReader:
             file = source
         try:
             self._layout = StreamLayout(file)
-            self._coder = BlockCoder(model, self._layout.header)
+            self._coder = BlockCoder(model, self._layout.header, device)
             total = self._layout.raw_bytes
             if max_bytes is not None and total > max_bytes:
                 raise ValueError(f"max_bytes: the stream holds {total} bytes, got {max_bytes}")
