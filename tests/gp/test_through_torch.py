@@ -159,6 +159,29 @@ def test_other_operations(through_torch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(vectors_k.mT @ vectors_k, torch.eye(n, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("method", ["exact", "dense", "lanczos"])
+def test_masks(through_torch: pytest.MonkeyPatch, method: str) -> None:
+    system = System([9, 5], [False, False], (), ())
+    k = gp.Kronecker(system.factors)
+    mask = torch.ones(45, dtype=torch.bool)
+    mask[[3, 11, 40]] = False
+    quad, logdet = k.inv_quad_logdet(system.y, system.noise, mask=mask, method=method, probes=400)
+    matrix = system.dense(noise=True)[mask][:, mask]
+    truth = system.y[mask] @ torch.linalg.inv(matrix) @ system.y[mask]
+    torch.testing.assert_close(quad, truth)
+    rough = method == "lanczos"
+    torch.testing.assert_close(logdet, torch.logdet(matrix), rtol=0, atol=0.3 if rough else 1e-9)
+    found = torch.autograd.grad(quad + logdet, [*system.factors, system.noise])
+    wanted = torch.autograd.grad(truth + torch.logdet(matrix), [*system.factors, system.noise])
+    for one, other in zip(found, wanted, strict=True):
+        size = float(other.abs().max())
+        assert float((one - other).abs().max()) < (0.3 if rough else 1e-8) * size
+    points = torch.linspace(0.1, 1, 45, dtype=torch.float64)
+    matrix = system.dense(noise=False).detach() + torch.diag(points)
+    expected = torch.linalg.inv(matrix) @ system.y.detach()
+    torch.testing.assert_close(k.solve(system.y, points), expected, rtol=0, atol=1e-8)
+
+
 def test_single_precision_and_refusals(through_torch: pytest.MonkeyPatch) -> None:
     system = System([6, 4], [True, False], (3,), (), torch.float32)
     k = gp.Kronecker(system.factors)
