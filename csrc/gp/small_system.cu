@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "gp/small_blocks.hpp"
+#include "gp/jacobi_block.hpp"
+#include "gp/small_forward.hpp"
+#include "gp/small_gradient.hpp"
 #include "gp/small_system_cuda.hpp"
 #include "support/cuda_device.hpp"
 
