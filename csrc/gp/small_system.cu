@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "gp/small_blocks.hpp"
+#include "gp/jacobi_block.hpp"
+#include "gp/small_forward.hpp"
+#include "gp/small_gradient.hpp"
 #include "gp/small_system_cuda.hpp"
 #include "support/cuda_device.hpp"
 
@@ -90,29 +92,24 @@ __global__ void __launch_bounds__(kSmallThreads, 2)
 
 int largest_size(const SmallSystem& system) { return *std::max_element(system.sizes, system.sizes + system.d); }
 
-// What a block may have beyond the 48 KB that every kernel has.
-template <class Kernel>
-void allow_shared(Kernel* kernel, std::size_t bytes) {
-    fourfold::cuda::check(
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
-        "the shared memory of a block");
+int shared_of_device(int device) {
+    int bytes = 0;
+    fourfold::cuda::check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+                          "the CUDA device's shared memory");
+    return bytes;
 }
 
 template <class... Parameters, class... Arguments>
 void launch(const char* what, void (*kernel)(Parameters...), std::int64_t blocks, int threads, std::size_t shared,
             cuda::Queue queue, Arguments... arguments) {
     if (blocks == 0) return;
-    allow_shared(kernel, shared);
+    // All that a block may have, and not what this one needs: another thread may be about to launch a larger one.
+    fourfold::cuda::check(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_of_device(queue.device)),
+        "the shared memory of a block");
     kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared,
              static_cast<cudaStream_t>(queue.stream)>>>(arguments...);
     fourfold::cuda::check(cudaGetLastError(), what);
-}
-
-std::size_t shared_of_device(int device) {
-    int bytes = 0;
-    fourfold::cuda::check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-                          "the CUDA device's shared memory");
-    return static_cast<std::size_t>(bytes);
 }
 
 std::int64_t eigenproblems(const SmallSystem& system) {
@@ -127,11 +124,14 @@ std::int64_t right_hand_sides(const SmallSystem& system) {
 }  // namespace
 }  // namespace gpu
 
-bool cuda::eigh_fits(int n, int device) { return n <= kSmallSize && eigh_shared(n) <= gpu::shared_of_device(device); }
+bool cuda::eigh_fits(int n, int device) {
+    return n <= kSmallSize && eigh_shared(n) <= static_cast<std::size_t>(gpu::shared_of_device(device));
+}
 
 bool cuda::fits(const SmallSystem& system, std::size_t element, int device) {
     return eigh_fits(gpu::largest_size(system), device) &&
-           std::max(data_shared(system, element), gradient_shared(system, element)) <= gpu::shared_of_device(device);
+           std::max(data_shared(system, element), gradient_shared(system, element)) <=
+               static_cast<std::size_t>(gpu::shared_of_device(device));
 }
 
 std::size_t cuda::status_count(const SmallSystem& system) {

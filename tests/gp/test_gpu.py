@@ -189,8 +189,29 @@ def test_errors() -> None:
     triangle = torch.triu(torch.ones(3, 3, device="cuda")).requires_grad_()
     with pytest.raises(ValueError, match=r"factors\[0\] is not symmetric"):
         gp.Kronecker([triangle]).logdet(0.1)
-    with pytest.raises(NotImplementedError, match="for the CPU only"):
+    with pytest.raises(ValueError, match="mask: expected a tensor on cuda:0 as the factors"):
         k.solve(torch.ones(3, device="cuda"), mask=torch.tensor([True, False, True]))
+
+
+@pytest.mark.parametrize("method", ["exact", "dense", "lanczos"])
+def test_masks(method: str) -> None:
+    rng = np.random.default_rng(3)
+    factors = [torch.as_tensor(spd(rng, n)) for n in (12, 9)]
+    y = torch.as_tensor(rng.standard_normal(108))
+    mask = torch.as_tensor(rng.uniform(size=108) < 0.9)
+    results = []
+    for device in ("cpu", "cuda"):
+        given = leaves([*factors, torch.tensor(0.3, dtype=torch.float64)], device)
+        k = gp.Kronecker(given[:2])
+        options: dict[str, Any] = {"mask": mask.to(device), "method": method}
+        both = k.inv_quad_logdet(y.to(device), given[2], **options)
+        x = k.solve(y.to(device), given[2], mask=mask.to(device))
+        points = torch.linspace(0.1, 1, 108, dtype=torch.float64, device=device)
+        more = k.inv_quad_logdet(y.to(device), points, mask=mask.to(device))
+        results.append([*both, x, *more, *torch.autograd.grad(total(list(both)), given)])
+    for here, there in zip(*results, strict=True):
+        assert there.device.type == "cuda"
+        compare(there, here)
 
 
 def test_operators_and_compile() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fourfold import gp
 from fourfold.errors import NotPositiveDefiniteError
-from fourfold.gp import _kernel
+from fourfold.gp import _algebra, _decomposition, _kernel
 
 from .reference import kron, spd
 
@@ -159,6 +159,29 @@ def test_other_operations(through_torch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(vectors_k.mT @ vectors_k, torch.eye(n, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("method", ["exact", "dense", "lanczos"])
+def test_masks(through_torch: pytest.MonkeyPatch, method: str) -> None:
+    system = System([9, 5], [False, False], (), ())
+    k = gp.Kronecker(system.factors)
+    mask = torch.ones(45, dtype=torch.bool)
+    mask[[3, 11, 40]] = False
+    quad, logdet = k.inv_quad_logdet(system.y, system.noise, mask=mask, method=method, probes=400)
+    matrix = system.dense(noise=True)[mask][:, mask]
+    truth = system.y[mask] @ torch.linalg.inv(matrix) @ system.y[mask]
+    torch.testing.assert_close(quad, truth)
+    rough = method == "lanczos"
+    torch.testing.assert_close(logdet, torch.logdet(matrix), rtol=0, atol=0.3 if rough else 1e-9)
+    found = torch.autograd.grad(quad + logdet, [*system.factors, system.noise])
+    wanted = torch.autograd.grad(truth + torch.logdet(matrix), [*system.factors, system.noise])
+    for one, other in zip(found, wanted, strict=True):
+        size = float(other.abs().max())
+        assert float((one - other).abs().max()) < (0.3 if rough else 1e-8) * size
+    points = torch.linspace(0.1, 1, 45, dtype=torch.float64)
+    matrix = system.dense(noise=False).detach() + torch.diag(points)
+    expected = torch.linalg.inv(matrix) @ system.y.detach()
+    torch.testing.assert_close(k.solve(system.y, points), expected, rtol=0, atol=1e-8)
+
+
 def test_single_precision_and_refusals(through_torch: pytest.MonkeyPatch) -> None:
     system = System([6, 4], [True, False], (3,), (), torch.float32)
     k = gp.Kronecker(system.factors)
@@ -187,3 +210,67 @@ def test_operators(through_torch: pytest.MonkeyPatch) -> None:
     for name in ("gp_inv_quad_logdet", "gp_solve"):
         operator = getattr(torch.ops.fourfold, name)
         torch.library.opcheck(operator.default, (factors, system.noise, data, [False, False]))
+
+
+@pytest.fixture
+def no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tensors that have shapes and a device alone, beside which torch takes none of the CPU's."""
+
+    def cholesky(k: int, factor: Tensor) -> Tensor:
+        lower: Tensor = torch.linalg.cholesky((factor + factor.mT) / 2)
+        return lower
+
+    for name in ("check_factors", "check_data", "check_spectrum"):
+        monkeypatch.setattr(_decomposition, name, lambda *args: None)
+        if hasattr(_algebra, name):
+            monkeypatch.setattr(_algebra, name, lambda *args: None)
+    monkeypatch.setattr(_decomposition, "_cholesky", cholesky)
+
+
+def meta(*shape: int) -> Tensor:
+    return torch.empty(shape, device="meta", dtype=torch.float64)
+
+
+@pytest.mark.parametrize("noise", [True, False], ids=["noise", "no noise"])
+@pytest.mark.parametrize("case", SYSTEMS, ids=IDS)
+def test_nothing_comes_from_another_device(
+    no_numbers: None,
+    case: tuple[list[int], list[bool], tuple[int, ...], tuple[int, ...]],
+    noise: bool,
+) -> None:
+    sizes, batched, batch, extra = case
+    factors = [
+        meta(math.prod(batch) if b else 1, n, n) for n, b in zip(sizes, batched, strict=True)
+    ]
+    y = meta(math.prod(batch), math.prod(extra), math.prod(sizes))
+    s = meta(y.shape[0]) if noise else None
+    toeplitz = [k == 0 for k in range(len(sizes))]
+    wanted = [True] * len(sizes)
+    quad, logdet, dec, x = _algebra.inv_quad_logdet(factors, s, y, toeplitz)
+    slopes = _algebra.inv_quad_logdet_backward(quad, logdet, dec, s, x, wanted, True)
+    solution, dec, x = _algebra.solve(factors, s, y, toeplitz)
+    more = _algebra.solve_backward(solution, dec, s, x, wanted, True)
+    results = [quad, logdet, solution, *slopes[0], *slopes[1:], *more[0], *more[1:]]
+    assert all(r is None or r.device.type == "meta" for r in results)
+    assert quad.shape == y.shape[:2]
+    assert logdet.shape == y.shape[:1]
+    for one, other in zip([*slopes[0], *more[0]], factors * 2, strict=True):
+        assert one is not None
+        assert one.shape == other.shape
+
+
+def test_whole_operations_on_one_device(no_numbers: None) -> None:
+    factors = [meta(4, 4), meta(7, 7)]
+    y = meta(5, 28)
+    k = gp.Kronecker(factors)
+    for noise in (None, 0.1):
+        assert k.solve(y, noise).device.type == "meta"
+        assert k.logdet(noise).device.type == "meta"
+        assert k.sample(3, 0, noise=noise).device.type == "meta"
+    long = gp.Kronecker([gp.Toeplitz(meta(600)), factors[0]])
+    z = meta(2400)
+    more = [long.matvec(z), long.solve(z, 0.1), long.diagonal(), long.logdet()]
+    for result in [k.matvec(y), k @ y.mT, k.diagonal(), k.to_dense(), k.T.matvec(y), *more]:
+        assert result.device.type == "meta"
+    with pytest.raises(ValueError, match="on meta as the factors, got one on cpu"):
+        k.solve(torch.empty(28, dtype=torch.float64))

@@ -153,7 +153,7 @@ class MaskedSystem:
         for start in range(0, len(missing), chunk):
             some = missing[start : start + chunk]
             units = self.keep.new_zeros(len(some), total)
-            units[torch.arange(len(some)), some] = 1
+            units[torch.arange(len(some), device=some.device), some] = 1
             blocks.append(self.kronecker._solve_plain(units, noise)[:, missing])
         if not blocks:
             return logdet
@@ -167,26 +167,30 @@ class MaskedSystem:
     ) -> tuple[Tensor, tuple[float, float], int]:
         """An estimate, its 95 % interval, and the most Lanczos steps; with the gradient's own estimate if wanted."""
         total = self.observed.shape[0]
-        signs = torch.sign(normal((probes, total), rng, self.kronecker.dtype)) * self.keep
+        drawn = normal((probes, total), rng, self.kronecker.dtype, self.kronecker.device)
+        signs = torch.sign(drawn) * self.keep
         with torch.no_grad():
-            exact, compared = self._comparison(signs)
+            exact, spread = self._comparison(signs)
+            # The quadrature itself, of a few small tridiagonal matrices, is NumPy's.
+            compared = spread.cpu().numpy()
             low, high = [], []
             most = 0
             group = max(1, _CHUNK * 4 // (total * min(steps, self.count)))
             for start in range(0, probes, group):
                 some = slice(start, start + group)
-                below, above, used = self._quadrature(signs[some], steps, compared[some].numpy())
+                below, above, used = self._quadrature(signs[some], steps, compared[some])
                 low.append(below)
                 high.append(above)
                 most = max(most, used)
-            lower = np.concatenate(low) - compared.numpy() + exact
-            upper = np.concatenate(high) - compared.numpy() + exact
+            lower = np.concatenate(low) - compared + exact
+            upper = np.concatenate(high) - compared + exact
         quantile = float(stats.t.ppf(0.975, probes - 1)) / math.sqrt(probes)
         interval = (
             float(lower.mean() - quantile * lower.std(ddof=1)),
             float(upper.mean() + quantile * upper.std(ddof=1)),
         )
-        value = torch.tensor((lower.mean() + upper.mean()) / 2, dtype=self.kronecker.dtype)
+        middle = (lower.mean() + upper.mean()) / 2
+        value = torch.tensor(middle, dtype=self.kronecker.dtype, device=self.kronecker.device)
         if gradient:
             # d log det A = E z' A^-1 dA z
             solved, _, _ = self.solve(signs, tol, max_iter)
@@ -228,17 +232,17 @@ class MaskedSystem:
         betas: list[Array] = []
         # Any positive number below the spectrum serves; a little below the noise, whatever the rounding.
         floor = self.lowest * (1 - 1e-6)
-        scale = norms[:, 0].double().numpy() ** 2
+        scale = norms[:, 0].double().cpu().numpy() ** 2
         due = 8
         for step in range(limit):
             basis[:, step] = current
             w = self.multiply(current)
-            alphas.append((w * current).sum(-1).double().numpy())
+            alphas.append((w * current).sum(-1).double().cpu().numpy())
             known = basis[:, : step + 1]
             for _ in range(2):
                 w = w - (known.mT @ (known @ w.unsqueeze(-1))).squeeze(-1)
             size = w.norm(dim=-1, keepdim=True)
-            beta = size[:, 0].double().numpy()
+            beta = size[:, 0].double().cpu().numpy()
             # An invariant subspace: the quadrature is exact, and what would come next is rounding.
             done = (beta <= 1e-12 * np.abs(alphas[0])) | (step + 1 == self.count)
             if done.any() or step + 1 == due or step + 1 == limit:

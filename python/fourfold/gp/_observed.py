@@ -39,23 +39,22 @@ def masked_system(kronecker: Kronecker, noise: Any, mask: Any) -> MaskedSystem |
                 )
     if mask is None and points is None:
         return None
-    if kronecker.device.type == "cuda":
-        raise NotImplementedError(
-            "mask= and noise for every point are for the CPU only; the factors are on "
-            f"{kronecker.device}"
-        )
     if kronecker.batch_shape != ():
         raise ValueError(
             "mask= and noise for every point need a Kronecker without batch; this one has the batch "
             f"{kronecker.batch_shape}: make one for each"
         )
     total = math.prod(kronecker.sizes)
-    observed = torch.ones(total, dtype=torch.bool)
+    observed = torch.ones(total, dtype=torch.bool, device=kronecker.device)
     if mask is not None:
         given = torch.from_numpy(np.array(mask)) if isinstance(mask, np.ndarray) else mask
         if not isinstance(given, Tensor) or given.dtype != torch.bool:
             kind = given.dtype if isinstance(given, Tensor) else type(mask).__name__
             raise TypeError(f"mask: expected an array of bool, True where observed, got {kind}")
+        if given.device != kronecker.device:
+            raise ValueError(
+                f"mask: expected a tensor on {kronecker.device} as the factors, got one on {given.device}"
+            )
         observed, _ = kronecker._flat("mask", given)
         if observed.ndim > 1:
             raise ValueError(f"mask: expected no batch, got shape {tuple(given.shape)}")
@@ -77,13 +76,13 @@ def masked_system(kronecker: Kronecker, noise: Any, mask: Any) -> MaskedSystem |
         if not bool(torch.isfinite(seen).all() and (seen >= 0).all()):
             raise ValueError("noise: expected finite variances >= 0 at the observed points")
         # Whatever stands at the missing points is not looked at.
-        points = torch.where(observed, points, torch.zeros((), dtype=points.dtype))
+        points = torch.where(observed, points, points.new_zeros(()))
     return MaskedSystem(kronecker, points, observed)
 
 
 def observed_only(rows: Tensor, masked: MaskedSystem) -> Tensor:
     """Zeros at the missing points, whatever stands there; what was observed has to be finite."""
-    rows = torch.where(masked.observed, rows, torch.zeros((), dtype=rows.dtype))
+    rows = torch.where(masked.observed, rows, rows.new_zeros(()))
     check_data(rows.detach().resolve_neg().contiguous())
     return rows
 
