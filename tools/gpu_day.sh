@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Everything to run on a machine with a GPU: build for it, tests, benchmarks, compute-sanitizer; about ten minutes.
+#     tools/gpu_day.sh FOLDER
+# Figures and logs go to FOLDER. Goes on after a failure; what failed is told at the end. Needs CUDA, and Python with
+# torch and the build requirements and test dependencies of pyproject.toml.
+set -uo pipefail
+folder=$(mkdir -p "${1:?a folder for figures and logs}" && realpath "$1")
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | sed -n '1s/[.]//p')
+failed=()
+
+try() {
+    local name=$1 start=$SECONDS
+    shift
+    if "$@" >"$folder/$name.log" 2>&1; then
+        echo "passed  $((SECONDS - start)) s  $name"
+    else
+        failed+=("$name")
+        echo "FAILED  $((SECONDS - start)) s  $name"
+        tail -n 15 "$folder/$name.log"
+    fi
+}
+
+sanitize() {
+    local tool=$1 tests=$2 selection=$3
+    timeout 100 compute-sanitizer --tool "$tool" --error-exitcode 1 python3 -m pytest -q -m gpu "$tests" -k "$selection"
+}
+
+CMAKE_ARGS="-DCMAKE_CUDA_ARCHITECTURES=$architecture -DFOURFOLD_CUDA=ON -DFOURFOLD_ONE_LEVEL=v3" \
+    try build python3 -m pip install --no-deps --no-build-isolation --config-settings=build-dir=build/gpu -e .
+try config python3 -c 'import fourfold; fourfold.show_config()'
+for family in kan nlse pc gp; do
+    try "test_$family" timeout 120 python3 -m pytest -q -m gpu "tests/$family"
+    PYTHONPATH=benchmarks try "speed_$family" timeout 120 python3 "benchmarks/gpu_$family.py" --json "$folder/gpu_$family.json"
+done
+try memcheck_kan sanitize memcheck tests/kan "shapes and float32"
+try racecheck_kan sanitize racecheck tests/kan "degrees and bfloat16"
+try memcheck_nlse sanitize memcheck tests/nlse "lengths and own"
+try racecheck_nlse sanitize racecheck tests/nlse "lengths and plain"
+try memcheck_pc sanitize memcheck tests/pc/test_cuda.py "17-40 or damage"
+try racecheck_pc sanitize racecheck tests/pc/test_cuda.py "3-2 or log_prob and 1-2"
+try memcheck_gp sanitize memcheck tests/gp/test_gpu.py "as_on_the_cpu and float32 and 7"
+try racecheck_gp sanitize racecheck tests/gp/test_gpu.py "eigenproblems or (as_on_the_cpu and 7)"
+
+[ ${#failed[@]} -eq 0 ] || printf 'failed: %s\n' "${failed[*]}"
+[ ${#failed[@]} -eq 0 ]
