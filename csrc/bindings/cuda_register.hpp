@@ -4,4 +4,5 @@
 #include <pybind11/pybind11.h>
 
 void register_cuda_kan(pybind11::module_& module);
+void register_cuda_kan_bases(pybind11::module_& module);
 void register_cuda_nlse(pybind11::module_& module);

@@ -41,6 +41,76 @@ class _Rational:
 class _Kan:
     Rational: type[_Rational]
 
+    # Each also ends in _float64.
+    def basis_float32(
+        self,
+        *,
+        function: int,
+        features: int,
+        functions: int,
+        centre: int,
+        scale: int,
+        x: int,
+        out: int,
+        rows: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def basis_workspace_float32(
+        self, *, function: int, features: int, functions: int, rows: int, device: int
+    ) -> int: ...
+    def basis_contract_float32(
+        self,
+        *,
+        function: int,
+        features: int,
+        functions: int,
+        centre: int,
+        scale: int,
+        grad: int,
+        x: int,
+        dx: int,
+        dcentre: int,
+        dscale: int,
+        rows: int,
+        workspace: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def spline_float32(
+        self,
+        *,
+        features: int,
+        degree: int,
+        intervals: int,
+        shared: bool,
+        knots: int,
+        table: int,
+        derivative: int,
+        x: int,
+        out: int,
+        rows: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def spline_contract_float32(
+        self,
+        *,
+        features: int,
+        degree: int,
+        intervals: int,
+        shared: bool,
+        knots: int,
+        table: int,
+        derivative: int,
+        grad: int,
+        x: int,
+        dx: int,
+        rows: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
 kan: _Kan
 
 class _Ensemble:
