@@ -1,4 +1,4 @@
-"""The CUDA kernels of rational functions beside a copy on the same card, and a training step beside that of a ViT.
+"""The CUDA kernels of rational functions and of bases beside a copy on the same card, and a training step beside a ViT's.
 
 Usage: PYTHONPATH=benchmarks python benchmarks/gpu_kan.py [--json FILE] [--seed N]
 
@@ -23,7 +23,9 @@ from torch import nn
 
 from fourfold import kan
 from fourfold._gpu import has_cuda_kernels, no_cuda_kernels
-from fourfold.kan import _kernel
+from fourfold.kan import _basis_formulas as formulas
+from fourfold.kan import _basis_kernel, _kernel
+from fourfold.kan.bases import BSpline
 
 Tensor = torch.Tensor
 
@@ -108,6 +110,58 @@ def kernels(shape: tuple[int, ...], dtype: torch.dtype) -> dict[str, Any]:
     }
 
 
+# Functions of a basis, features; rows are as many as make a large tensor.
+FUNCTIONS, FEATURES = 8, 784
+BASES = [
+    "gaussian",
+    "mexican_hat",
+    "bump",
+    "chebyshev",
+    "fourier",
+    "quad1 of silu",
+    "cubic1 of gelu",
+]
+
+
+def matmul_rate(rows: int, outputs: int) -> float:
+    """Operations a second of the product behind a basis, in float32."""
+    a = torch.randn(rows, FUNCTIONS * FEATURES, device="cuda")
+    w = torch.randn(FUNCTIONS * FEATURES, outputs, device="cuda")
+    return 2 * a.numel() * outputs / median_ms([partial(torch.matmul, a, w)]) * 1e3
+
+
+def base(name: str, rows: int) -> dict[str, Any]:
+    """One row of the table of bases: expansion and its backward, beside torch's formula and a copy."""
+    x = torch.randn(rows, FEATURES, device="cuda").tanh()
+    g = torch.randn(rows, FUNCTIONS, FEATURES, device="cuda")
+    contract: Callable[[], object]
+    if name == "bspline":
+        spline = BSpline(FEATURES).cuda()
+        tables = spline._working_knots, spline._table
+        expand = partial(_basis_kernel.spline, x, *tables, 0)
+        contract = partial(_basis_kernel.spline_backward, g, x, *tables, 1)
+        formula = partial(formulas.spline, x, *tables)
+    else:
+        series = name in _basis_kernel.SERIES
+        size = (0,) if series else (FUNCTIONS, FEATURES)
+        c, s = torch.randn(size, device="cuda"), torch.rand(size, device="cuda") + 0.5
+        expand = partial(_basis_kernel.basis, x, c, s, name, FUNCTIONS)
+        contract = partial(_basis_kernel.basis_backward, g, x, c, s, name, not series)
+        formula = partial(formulas.basis, x, c, s, name, FUNCTIONS)
+    off = float((expand() - formula()).abs().max() / formula().abs().max())
+    if not off < 1e-4:
+        raise AssertionError(f"{name}: off by {off:.1e}")
+    out = torch.empty_like(g)
+    copy = 2 * g.nbytes / median_ms([partial(out.copy_, g)])
+    times = {"expand": median_ms([expand]), "contract": median_ms([contract])}
+    moved = {"expand": x.nbytes + g.nbytes, "contract": 2 * x.nbytes + g.nbytes}
+    row: dict[str, Any] = {"basis": name, "rows": rows, "error": off, "copy_TBs": copy / 1e9}
+    for what, ms in times.items():
+        row[f"{what}_us"] = ms * 1e3
+        row[f"{what}_share"] = moved[what] / ms / copy
+    return row | {"torch_us": median_ms([formula]) * 1e3}
+
+
 class Block(nn.Module):
     """A transformer block of ViT-B; with rational activations it is that of KAT-B."""
 
@@ -184,10 +238,29 @@ def main() -> int:
                 "{forward_share:6.1%}  backward {backward_us:7.1f} us {backward_share:6.1%}  "
                 "GELU {gelu_us:7.1f} us  error {error:.1e}".format(**row)
             )
+    of_bases = []
+    for rows_of_x in (16384, 11469, 24576):
+        for name in ["bspline", *BASES]:
+            row = base(name, rows_of_x)
+            of_bases.append(row)
+            print(
+                "{basis:>16} {rows:6d} x 784 x 8  expand {expand_us:7.1f} us {expand_share:6.1%}  backward "
+                "{contract_us:7.1f} us {contract_share:6.1%}  torch's formula {torch_us:7.1f} us".format(
+                    **row
+                )
+            )
+    product = matmul_rate(16384, 64)
+    print(f"product behind a basis, 64 outputs: {product / 1e12:.1f} TFLOP/s")
     rates = training_step(arguments.batch)
     print("training step, images/s:", {k: round(v, 3) for k, v in rates.items()})
     if arguments.json is not None:
-        result = {"device": torch.cuda.get_device_name(), "kernels": rows, "training": rates}
+        result = {
+            "device": torch.cuda.get_device_name(),
+            "kernels": rows,
+            "bases": of_bases,
+            "product_flops": product,
+            "training": rates,
+        }
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 

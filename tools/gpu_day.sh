@@ -35,6 +35,7 @@ for family in kan nlse pc gp; do
 done
 try memcheck_kan sanitize memcheck tests/kan "shapes and float32"
 try racecheck_kan sanitize racecheck tests/kan "degrees and bfloat16"
+try racecheck_bases sanitize racecheck tests/kan/test_bases_gpu.py "gaussian or True-5-3"
 try memcheck_nlse sanitize memcheck tests/nlse "lengths and own"
 try racecheck_nlse sanitize racecheck tests/nlse "lengths and plain"
 try memcheck_pc sanitize memcheck tests/pc/test_cuda.py "17-40 or damage"

@@ -19,6 +19,7 @@ PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
     });
     py::module_ kan = module.def_submodule("kan");
     register_cuda_kan(kan);
+    register_cuda_kan_bases(kan);
     py::module_ nlse = module.def_submodule("nlse");
     register_cuda_nlse(nlse);
     py::module_ pc = module.def_submodule("pc");

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "bindings/addresses.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 
@@ -16,20 +17,8 @@ using namespace fourfold;
 namespace {
 
 using Index = std::ptrdiff_t;
-using Address = std::uintptr_t;
 using Sizes = std::vector<Index>;
 using Addresses = std::vector<Address>;
-
-template <class T>
-T* at(Address address) {
-    return reinterpret_cast<T*>(address);
-}
-template <class T>
-std::vector<T*> all(const Addresses& addresses) {
-    std::vector<T*> pointers;
-    for (const Address address : addresses) pointers.push_back(at<T>(address));
-    return pointers;
-}
 
 // modes: (rows, columns, address, stride of a batch item, row stride, column stride)
 using ModeTuple = std::tuple<Index, Index, Address, Index, Index, Index>;
@@ -51,7 +40,7 @@ void triangular_solves(Index batch, Index count, const Sizes& sizes, const Sizes
                        int sweep, Address x, Address out, int threads) {
     const GilReleased released;
     gp::triangular_solves<T>(batch, count, static_cast<int>(sizes.size()), sizes.data(), items.data(),
-                             all<const T>(lower).data(), static_cast<gp::Sweep>(sweep), at<const T>(x), at<T>(out),
+                             all_at<const T>(lower).data(), static_cast<gp::Sweep>(sweep), at<const T>(x), at<T>(out),
                              threads);
 }
 
@@ -59,7 +48,7 @@ template <class T>
 void spectral_divide(Index batch, Index count, const Sizes& sizes, const Addresses& values, Address noise, Address x,
                      Address quad, int threads) {
     const GilReleased released;
-    gp::spectral_divide<T>(batch, count, static_cast<int>(sizes.size()), sizes.data(), all<const T>(values).data(),
+    gp::spectral_divide<T>(batch, count, static_cast<int>(sizes.size()), sizes.data(), all_at<const T>(values).data(),
                            at<const T>(noise), at<T>(x), at<double>(quad), threads);
 }
 
@@ -67,8 +56,8 @@ template <class T>
 void spectral_sums(Index batch, const Sizes& sizes, const Addresses& values, Address noise, Address logdet,
                    Address inverse, Address smallest, const Addresses& traces, int threads) {
     const GilReleased released;
-    const std::vector<double*> to = all<double>(traces);
-    gp::spectral_sums<T>(batch, static_cast<int>(sizes.size()), sizes.data(), all<const T>(values).data(),
+    const std::vector<double*> to = all_at<double>(traces);
+    gp::spectral_sums<T>(batch, static_cast<int>(sizes.size()), sizes.data(), all_at<const T>(values).data(),
                          at<const T>(noise), at<double>(logdet), at<double>(inverse), at<double>(smallest),
                          to.empty() ? nullptr : to.data(), threads);
 }
@@ -77,7 +66,7 @@ template <class T>
 void mode_gram(Index batch, Index count, const Sizes& sizes, int mode, Address x, Address z, const Addresses& values,
                Address weight, Address gram, int threads) {
     const GilReleased released;
-    const std::vector<const T*> list = all<const T>(values);
+    const std::vector<const T*> list = all_at<const T>(values);
     gp::mode_gram<T>(batch, count, static_cast<int>(sizes.size()), sizes.data(), mode, at<const T>(x), at<const T>(z),
                      list.empty() ? nullptr : list.data(), at<const T>(weight), at<T>(gram), threads);
 }
@@ -89,7 +78,7 @@ bool spectral_forward(Index batch, Index count, const Sizes& sizes, const Sizes&
                       Address logdet, int threads) {
     const GilReleased released;
     const gp::SpectralSystem system{batch, count, static_cast<int>(sizes.size()), sizes.data(), items.data()};
-    return gp::spectral_forward<T>(system, all<const T>(factors).data(), at<const T>(noise), at<const T>(y), limit,
+    return gp::spectral_forward<T>(system, all_at<const T>(factors).data(), at<const T>(noise), at<const T>(y), limit,
                                    at<T>(basis), at<T>(values), at<T>(x), at<T>(quad), at<T>(logdet), threads);
 }
 

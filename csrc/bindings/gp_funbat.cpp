@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "bindings/addresses.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "gp/funbat.hpp"
@@ -14,19 +15,7 @@ using namespace fourfold;
 
 namespace {
 
-using Address = std::uintptr_t;
 using Addresses = std::vector<Address>;
-
-template <class T>
-T* at(Address address) {
-    return reinterpret_cast<T*>(address);
-}
-
-std::vector<const double*> all_at(const Addresses& addresses) {
-    std::vector<const double*> pointers;
-    for (const Address address : addresses) pointers.push_back(at<const double>(address));
-    return pointers;
-}
 
 }  // namespace
 
@@ -71,7 +60,7 @@ void register_gp_funbat(py::module_& module) {
            const std::vector<int>& rank, const Addresses& mean, const Addresses& second, Address first_sum,
            Address second_sum, int threads) {
             const GilReleased released;
-            const std::vector<const double*> means = all_at(mean), seconds = all_at(second);
+            const std::vector<const double*> means = all_at<const double>(mean), seconds = all_at<const double>(second);
             const gp::Entries entries{tucker,
                                       count,
                                       times,
@@ -94,7 +83,8 @@ void register_gp_funbat(py::module_& module) {
            const Addresses& covariance, Address core_mean, Address core_covariance, Address out_mean,
            Address out_variance, int threads) {
             const GilReleased released;
-            const std::vector<const double*> means = all_at(mean), covariances = all_at(covariance);
+            const std::vector<const double*> means = all_at<const double>(mean),
+                                             covariances = all_at<const double>(covariance);
             const gp::Points points{tucker,
                                     count,
                                     static_cast<int>(rank.size()),

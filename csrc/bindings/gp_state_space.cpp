@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/addresses.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "gp/state_space.hpp"
@@ -14,23 +15,14 @@
 namespace py = pybind11;
 using namespace fourfold;
 
-namespace {
-
-template <class T>
-T* at(std::uintptr_t address, std::size_t offset = 0) {
-    return address == 0 ? nullptr : reinterpret_cast<T*>(address) + offset;
-}
-
-}  // namespace
-
 void register_gp_state_space(py::module_& module) {
     // Series share their times: value, noise, observed and per-time results are [series][count]; per-component results
     // [series][components]; parameters [3][components] are order, rate, variance. `backward`: more than the likelihood.
     module.def(
         "state_space",
-        [](const std::vector<int>& order, std::uintptr_t rate, std::uintptr_t variance, std::size_t series,
-           std::size_t count, std::uintptr_t time, std::uintptr_t value, std::uintptr_t noise, std::uintptr_t observed,
-           const std::array<std::uintptr_t, 7>& out, std::uintptr_t scratch, bool backward, int threads) {
+        [](const std::vector<int>& order, Address rate, Address variance, std::size_t series, std::size_t count,
+           Address time, Address value, Address noise, Address observed, const std::array<Address, 7>& out,
+           Address scratch, bool backward, int threads) {
             const GilReleased released;
             const int components = static_cast<int>(order.size());
             const gp::StateSpaceModel model{components, order.data(), at<const double>(rate),

@@ -9,6 +9,7 @@
 #include "bindings/addresses.hpp"
 #include "bindings/dlpack.hpp"
 #include "bindings/gil.hpp"
+#include "bindings/rational_shape.hpp"
 #include "bindings/register.hpp"
 #include "kan/rational.hpp"
 
@@ -27,27 +28,15 @@ class Rational {
     friend SmallCalls;
 
 public:
-    Rational(std::size_t rows, std::size_t groups, std::size_t run, int m, int n, bool shared_numerator,
-             bool shared_denominator, int variant, int storage)
-        : shape_{rows,
-                 groups,
-                 run,
-                 m,
-                 n,
-                 shared_numerator,
-                 shared_denominator,
-                 static_cast<kan::Variant>(variant),
-                 static_cast<kan::Storage>(storage)} {}
+    explicit Rational(const kan::RationalShape& shape) : shape_(shape) {}
 
-    void forward(std::uintptr_t x, std::uintptr_t numerator, std::uintptr_t denominator, std::uintptr_t out,
-                 int threads) const {
+    void forward(Address x, Address numerator, Address denominator, Address out, int threads) const {
         refuse_null({x, numerator, out});
         unlocked([&] { kan::rational_forward(shape_, at(x), at(numerator), at(denominator), at(out), threads); });
     }
 
-    void backward(std::uintptr_t gradient, std::uintptr_t x, std::uintptr_t numerator, std::uintptr_t denominator,
-                  std::uintptr_t x_gradient, std::uintptr_t numerator_gradient, std::uintptr_t denominator_gradient,
-                  int threads) const {
+    void backward(Address gradient, Address x, Address numerator, Address denominator, Address x_gradient,
+                  Address numerator_gradient, Address denominator_gradient, int threads) const {
         refuse_null({gradient, x, numerator, x_gradient, numerator_gradient});
         unlocked([&] {
             kan::rational_backward(shape_, at(gradient), at(x), at(numerator), at(denominator), at(x_gradient),
@@ -143,10 +132,9 @@ private:
 }  // namespace
 
 void register_kan(py::module_& module) {
-    py::class_<Rational>(module, "Rational")
-        .def(py::init<std::size_t, std::size_t, std::size_t, int, int, bool, bool, int, int>(), py::kw_only(),
-             py::arg("rows"), py::arg("groups"), py::arg("run"), py::arg("m"), py::arg("n"),
-             py::arg("shared_numerator"), py::arg("shared_denominator"), py::arg("variant"), py::arg("storage"))
+    py::class_<Rational> rational(module, "Rational");
+    define_constructor(rational);
+    rational
         .def("forward", &Rational::forward, py::arg("x"), py::arg("numerator"), py::arg("denominator"), py::arg("out"),
              py::arg("threads"))
         .def("backward", &Rational::backward, py::arg("gradient"), py::arg("x"), py::arg("numerator"),

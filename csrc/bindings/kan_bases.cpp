@@ -1,9 +1,7 @@
 #include <pybind11/pybind11.h>
 
-#include <cstdint>
-#include <string>
-
 #include "bindings/gil.hpp"
+#include "bindings/kan_bases.hpp"
 #include "bindings/register.hpp"
 #include "kan/bases.hpp"
 
@@ -11,25 +9,6 @@ namespace py = pybind11;
 using namespace fourfold;
 
 namespace {
-
-using Address = std::uintptr_t;
-
-template <class T>
-T* at(Address address) {
-    return reinterpret_cast<T*>(address);
-}
-
-// Registers name + "_float32" or "_float64".
-template <class T, class F, class... Extra>
-void define(py::module_& module, const char* name, F function, Extra... extra) {
-    const std::string full = std::string(name) + (sizeof(T) == 4 ? "_float32" : "_float64");
-    module.def(full.c_str(), function, py::kw_only(), extra...);
-}
-
-template <class T>
-kan::Spline<T> spline(std::size_t features, int degree, int intervals, bool shared, Address knots, Address table) {
-    return {features, degree, intervals, shared, at<const T>(knots), at<const T>(table)};
-}
 
 template <class T>
 void register_splines(py::module_& m) {
@@ -39,7 +18,7 @@ void register_splines(py::module_& m) {
         [](std::size_t features, int degree, int intervals, bool shared, Address knots, Address table, int derivative,
            Address x, Address out, std::size_t rows, int threads) {
             const GilReleased released;
-            kan::Bases<T>::spline(spline<T>(features, degree, intervals, shared, knots, table), derivative,
+            kan::Bases<T>::spline(spline_at<T>(features, degree, intervals, shared, knots, table), derivative,
                                   at<const T>(x), at<T>(out), rows, threads);
         },
         arg("features"), arg("degree"), arg("intervals"), arg("shared"), arg("knots"), arg("table"), arg("derivative"),
@@ -49,7 +28,7 @@ void register_splines(py::module_& m) {
         [](std::size_t features, int degree, int intervals, bool shared, Address knots, Address table, int derivative,
            Address grad, Address x, Address dx, std::size_t rows, int threads) {
             const GilReleased released;
-            kan::Bases<T>::spline_contract(spline<T>(features, degree, intervals, shared, knots, table), derivative,
+            kan::Bases<T>::spline_contract(spline_at<T>(features, degree, intervals, shared, knots, table), derivative,
                                            at<const T>(grad), at<const T>(x), at<T>(dx), rows, threads);
         },
         arg("features"), arg("degree"), arg("intervals"), arg("shared"), arg("knots"), arg("table"), arg("derivative"),
@@ -59,7 +38,7 @@ void register_splines(py::module_& m) {
         [](std::size_t features, int degree, int intervals, bool shared, Address knots, Address table,
            std::size_t outputs, Address x, Address weight, Address y, std::size_t rows, int threads) {
             const GilReleased released;
-            kan::Bases<T>::spline_linear(spline<T>(features, degree, intervals, shared, knots, table), outputs,
+            kan::Bases<T>::spline_linear(spline_at<T>(features, degree, intervals, shared, knots, table), outputs,
                                          at<const T>(x), at<const T>(weight), at<T>(y), rows, threads);
         },
         arg("features"), arg("degree"), arg("intervals"), arg("shared"), arg("knots"), arg("table"), arg("outputs"),
@@ -70,9 +49,9 @@ void register_splines(py::module_& m) {
            std::size_t outputs, Address grad, Address x, Address weight, Address dx, Address dweight, std::size_t rows,
            int threads) {
             const GilReleased released;
-            kan::Bases<T>::spline_linear_backward(spline<T>(features, degree, intervals, shared, knots, table), outputs,
-                                                  at<const T>(grad), at<const T>(x), at<const T>(weight), at<T>(dx),
-                                                  at<T>(dweight), rows, threads);
+            kan::Bases<T>::spline_linear_backward(spline_at<T>(features, degree, intervals, shared, knots, table),
+                                                  outputs, at<const T>(grad), at<const T>(x), at<const T>(weight),
+                                                  at<T>(dx), at<T>(dweight), rows, threads);
         },
         arg("features"), arg("degree"), arg("intervals"), arg("shared"), arg("knots"), arg("table"), arg("outputs"),
         arg("grad"), arg("x"), arg("weight"), arg("dx"), arg("dweight"), arg("rows"), arg("threads"));
@@ -86,8 +65,7 @@ void register_functions(py::module_& m) {
         [](int function, std::size_t features, int functions, Address centre, Address scale, Address x, Address out,
            std::size_t rows, int threads) {
             const GilReleased released;
-            const kan::Basis<T> basis{static_cast<kan::Function>(function), features, functions, at<const T>(centre),
-                                      at<const T>(scale)};
+            const kan::Basis<T> basis = basis_at<T>(function, features, functions, centre, scale);
             kan::Bases<T>::basis(basis, at<const T>(x), at<T>(out), rows, threads);
         },
         arg("function"), arg("features"), arg("functions"), arg("centre"), arg("scale"), arg("x"), arg("out"),
@@ -97,8 +75,7 @@ void register_functions(py::module_& m) {
         [](int function, std::size_t features, int functions, Address centre, Address scale, Address grad, Address x,
            Address dx, Address dcentre, Address dscale, std::size_t rows, int threads) {
             const GilReleased released;
-            const kan::Basis<T> basis{static_cast<kan::Function>(function), features, functions, at<const T>(centre),
-                                      at<const T>(scale)};
+            const kan::Basis<T> basis = basis_at<T>(function, features, functions, centre, scale);
             kan::Bases<T>::basis_contract(basis, at<const T>(grad), at<const T>(x), at<T>(dx), at<T>(dcentre),
                                           at<T>(dscale), rows, threads);
         },

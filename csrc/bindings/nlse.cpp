@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "bindings/addresses.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "nlse/integrator.hpp"
@@ -18,11 +19,6 @@ using namespace fourfold;
 
 namespace {
 
-template <class T>
-T* at(std::uintptr_t address) {
-    return reinterpret_cast<T*>(address);
-}
-
 nlse::Part part_of(const std::string& name) {
     if (name == "nonlinearity") return nlse::Part::nonlinearity;
     if (name == "potential") return nlse::Part::potential;
@@ -31,7 +27,7 @@ nlse::Part part_of(const std::string& name) {
 }
 
 // Addresses of the arrays of derivatives by name; what is not wanted is left out.
-nlse::Sensitivities sensitivities_of(const std::map<std::string, std::uintptr_t>& sums) {
+nlse::Sensitivities sensitivities_of(const std::map<std::string, Address>& sums) {
     const auto find = [&](const char* name) {
         const auto found = sums.find(name);
         return found == sums.end() ? nullptr : at<double>(found->second);
@@ -63,9 +59,9 @@ void register_integrator(py::module_& module, const char* name) {
     using Integrator = nlse::Integrator<T>;
     py::class_<Integrator>(module, name)
         .def(py::init([](std::size_t n, std::size_t batch, const std::string& method, int order, double step,
-                         double rtol, double atol, double t_start, double t_end, std::uintptr_t omega,
-                         std::uintptr_t filter, std::uintptr_t nonlinearity, bool shared_nonlinearity,
-                         std::uintptr_t potential, bool shared_potential, std::uintptr_t loss, bool shared_loss) {
+                         double rtol, double atol, double t_start, double t_end, Address omega, Address filter,
+                         Address nonlinearity, bool shared_nonlinearity, Address potential, bool shared_potential,
+                         Address loss, bool shared_loss) {
                  const nlse::Options options{method, order, step, rtol, atol, t_start, t_end};
                  const nlse::Coefficients coefficients{at<const double>(omega),
                                                        at<const double>(filter),
@@ -84,8 +80,8 @@ void register_integrator(py::module_& module, const char* name) {
              py::arg("shared_potential"), py::arg("loss"), py::arg("shared_loss"))
         .def(
             "vary",
-            [](Integrator& self, const std::string& part, std::size_t terms, std::uintptr_t rows, bool shared,
-               std::uintptr_t pieces, std::uintptr_t knots, std::uintptr_t coefficients, const py::object& function) {
+            [](Integrator& self, const std::string& part, std::size_t terms, Address rows, bool shared, Address pieces,
+               Address knots, Address coefficients, const py::object& function) {
                 self.vary(part_of(part),
                           {terms, at<const double>(rows), shared, at<const std::int64_t>(pieces),
                            at<const double>(knots), at<const double>(coefficients), time_function(function)});
@@ -94,7 +90,7 @@ void register_integrator(py::module_& module, const char* name) {
             py::arg("pieces") = 0, py::arg("knots") = 0, py::arg("coefficients") = 0, py::arg("function") = py::none())
         .def(
             "advance",
-            [](Integrator& self, std::uintptr_t psi, double t0, double t1, int threads) {
+            [](Integrator& self, Address psi, double t0, double t1, int threads) {
                 nlse::Failure failure{};
                 const Signals signals;
                 {
@@ -109,9 +105,9 @@ void register_integrator(py::module_& module, const char* name) {
         .def("duration", &Integrator::duration, py::arg("t0"), py::arg("t1"))
         .def(
             "backward",
-            [](Integrator& self, std::uintptr_t psi_start, std::uintptr_t psi_end, std::uintptr_t cotangent, double t0,
-               double duration, std::uintptr_t first_steps, bool reversible, double tolerance,
-               const std::map<std::string, std::uintptr_t>& sums, int threads) {
+            [](Integrator& self, Address psi_start, Address psi_end, Address cotangent, double t0, double duration,
+               Address first_steps, bool reversible, double tolerance, const std::map<std::string, Address>& sums,
+               int threads) {
                 nlse::Failure failure{};
                 const Signals signals;
                 {
@@ -134,19 +130,18 @@ void register_integrator(py::module_& module, const char* name) {
                  return py::make_tuple(sum.steps, sum.rejected, sum.transforms, sum.last_step);
              })
         .def(
-            "control",
-            [](const Integrator& self, std::uintptr_t next_steps) { return self.control(at<double>(next_steps)); },
+            "control", [](const Integrator& self, Address next_steps) { return self.control(at<double>(next_steps)); },
             py::arg("next_steps"))
         .def(
             "restore_control",
-            [](Integrator& self, double duration, std::uintptr_t next_steps) {
+            [](Integrator& self, double duration, Address next_steps) {
                 self.restore_control(duration, at<const double>(next_steps));
             },
             py::arg("duration"), py::arg("next_steps"));
 }
 
 template <class T>
-void transform(std::uintptr_t in, std::uintptr_t out, std::size_t n, std::size_t batch, bool inverse) {
+void transform(Address in, Address out, std::size_t n, std::size_t batch, bool inverse) {
     const GilReleased released;
     const nlse::Kernels<T>& kernels = nlse::kernels<T>();
     const FftPlan<T> plan(n, kernels.lanes(n));

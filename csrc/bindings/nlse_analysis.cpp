@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "bindings/addresses.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "nlse/ordinal.hpp"
@@ -11,19 +12,14 @@ using namespace fourfold;
 
 namespace {
 
-template <class T>
-T* at(std::uintptr_t address) {
-    return reinterpret_cast<T*>(address);
-}
-
-std::size_t ordinal_counts(std::uintptr_t series, std::size_t batch, std::size_t n, int order, std::size_t delay,
-                           std::uintptr_t counts, int threads) {
+std::size_t ordinal_counts(Address series, std::size_t batch, std::size_t n, int order, std::size_t delay,
+                           Address counts, int threads) {
     const GilReleased released;
     return nlse::ordinal_counts(at<const double>(series), batch, n, order, delay, at<std::int64_t>(counts), threads);
 }
 
-void matching_pairs(std::uintptr_t series, std::size_t batch, std::size_t n, std::size_t m, std::uintptr_t tolerances,
-                    std::uintptr_t pairs, int threads) {
+void matching_pairs(Address series, std::size_t batch, std::size_t n, std::size_t m, Address tolerances, Address pairs,
+                    int threads) {
     const Signals signals;
     bool done = false;
     {

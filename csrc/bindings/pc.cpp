@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "bindings/addresses.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "pc/model.hpp"
@@ -15,13 +16,6 @@ namespace py = pybind11;
 using namespace fourfold;
 
 namespace {
-
-using Address = std::uintptr_t;
-
-template <class T>
-T* at(Address address) {
-    return reinterpret_cast<T*>(address);
-}
 
 pc::Tree tree(std::size_t nodes, std::size_t variables, Address parent, Address states, Address leaf_node,
               Address cardinality) {

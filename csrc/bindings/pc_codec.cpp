@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "bindings/addresses.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "pc/codec.hpp"
@@ -17,12 +18,7 @@ using namespace fourfold;
 
 namespace {
 
-template <class T>
-T* at(std::uintptr_t address) {
-    return reinterpret_cast<T*>(address);
-}
-
-py::bytes encode_missing(std::uintptr_t missing, std::int64_t rows, std::int64_t columns) {
+py::bytes encode_missing(Address missing, std::int64_t rows, std::int64_t columns) {
     std::vector<std::uint8_t> out;
     {
         const GilReleased released;
@@ -31,8 +27,7 @@ py::bytes encode_missing(std::uintptr_t missing, std::int64_t rows, std::int64_t
     return {reinterpret_cast<const char*>(out.data()), out.size()};
 }
 
-void decode_missing(std::uintptr_t in, std::int64_t length, std::uintptr_t missing, std::int64_t rows,
-                    std::int64_t columns) {
+void decode_missing(Address in, std::int64_t length, Address missing, std::int64_t rows, std::int64_t columns) {
     const GilReleased released;
     pc::decode_missing(at<const std::uint8_t>(in), length, at<std::uint8_t>(missing), rows, columns);
 }
@@ -41,9 +36,8 @@ void decode_missing(std::uintptr_t in, std::int64_t length, std::uintptr_t missi
 
 void register_pc_codec(py::module_& module) {
     py::class_<pc::Codec>(module, "Codec")
-        .def(py::init([](int nodes, int variables, std::uintptr_t parent, std::uintptr_t states,
-                         std::uintptr_t leaf_node, std::uintptr_t cardinality, std::uintptr_t packed,
-                         std::uintptr_t offsets, int threads) {
+        .def(py::init([](int nodes, int variables, Address parent, Address states, Address leaf_node,
+                         Address cardinality, Address packed, Address offsets, int threads) {
                  const pc::CircuitView circuit{nodes,
                                                variables,
                                                at<const std::int32_t>(parent),
@@ -84,8 +78,8 @@ void register_pc_codec(py::module_& module) {
             py::arg("operations"), py::arg("tables"))
         .def(
             "encode",
-            [](const pc::Codec& self, std::uintptr_t cells, int size, const std::vector<std::int64_t>& rows,
-               std::uintptr_t start, std::uintptr_t out, std::uintptr_t length, std::uintptr_t status, int threads) {
+            [](const pc::Codec& self, Address cells, int size, const std::vector<std::int64_t>& rows, Address start,
+               Address out, Address length, Address status, int threads) {
                 const GilReleased released;
                 self.encode({at<void>(cells), size}, rows, at<const std::int64_t>(start), at<std::uint8_t>(out),
                             at<std::int64_t>(length), at<pc::BlockStatus>(status), threads);
@@ -94,9 +88,8 @@ void register_pc_codec(py::module_& module) {
             py::arg("status"), py::arg("threads"))
         .def(
             "decode",
-            [](const pc::Codec& self, std::uintptr_t in, std::uintptr_t start, std::uintptr_t length,
-               const std::vector<std::int64_t>& rows, std::uintptr_t cells, int size, std::uintptr_t status,
-               int threads) {
+            [](const pc::Codec& self, Address in, Address start, Address length, const std::vector<std::int64_t>& rows,
+               Address cells, int size, Address status, int threads) {
                 const GilReleased released;
                 self.decode(at<const std::uint8_t>(in), at<const std::int64_t>(start), at<const std::int64_t>(length),
                             rows, {at<void>(cells), size}, at<pc::BlockStatus>(status), threads);

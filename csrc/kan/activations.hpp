@@ -15,22 +15,30 @@ struct ErfcConstants;
 template <>
 struct ErfcConstants<double> {
     static constexpr int terms = 25;
-    static constexpr double c[terms] = {
-        1.1775625741965600463,     5.3539045396156767694e-3,   -0.093775503422842090522,   0.054366525557443220495,
-        -0.018976596707845207386,  4.4534260614627115695e-3,   -6.3355317105531469398e-4,  1.7661719523171591851e-5,
-        1.2841532864056670734e-5,  -2.0072285659059914438e-6,  -1.8075227904148371024e-7,  7.5498283438250928278e-8,
-        1.8856685238386027905e-9,  -2.6995190497983639975e-9,  -1.4600791199391049408e-11, 1.0361607445969489676e-10,
-        1.4757159766234730087e-12, -4.2773400643969108248e-12, -2.0792249285979899778e-13, 1.8134502003176962422e-13,
-        1.9734255745447388335e-14, -7.2879437375926731568e-15, -1.5169878690228115682e-15, 2.3514112258781403524e-16,
-        1.0006111691821667611e-16};
+    FOURFOLD_INLINE static constexpr double c(int k) {
+        constexpr double of[terms] = {
+            1.1775625741965600463,      5.3539045396156767694e-3,   -0.093775503422842090522,
+            0.054366525557443220495,    -0.018976596707845207386,   4.4534260614627115695e-3,
+            -6.3355317105531469398e-4,  1.7661719523171591851e-5,   1.2841532864056670734e-5,
+            -2.0072285659059914438e-6,  -1.8075227904148371024e-7,  7.5498283438250928278e-8,
+            1.8856685238386027905e-9,   -2.6995190497983639975e-9,  -1.4600791199391049408e-11,
+            1.0361607445969489676e-10,  1.4757159766234730087e-12,  -4.2773400643969108248e-12,
+            -2.0792249285979899778e-13, 1.8134502003176962422e-13,  1.9734255745447388335e-14,
+            -7.2879437375926731568e-15, -1.5169878690228115682e-15, 2.3514112258781403524e-16,
+            1.0006111691821667611e-16};
+        return of[k];
+    }
 };
 template <>
 struct ErfcConstants<float> {
     static constexpr int terms = 13;
-    static constexpr float c[terms] = {1.177562574f,    5.35390454e-3f,   -0.09377550342f,  0.05436652556f,
-                                       -0.01897659671f, 4.453426061e-3f,  -6.335531711e-4f, 1.766171952e-5f,
-                                       1.284153286e-5f, -2.007228566e-6f, -1.80752279e-7f,  7.549828344e-8f,
-                                       1.885668524e-9f};
+    FOURFOLD_INLINE static constexpr float c(int k) {
+        constexpr float of[terms] = {1.177562574f,    5.35390454e-3f,   -0.09377550342f,  0.05436652556f,
+                                     -0.01897659671f, 4.453426061e-3f,  -6.335531711e-4f, 1.766171952e-5f,
+                                     1.284153286e-5f, -2.007228566e-6f, -1.80752279e-7f,  7.549828344e-8f,
+                                     1.885668524e-9f};
+        return of[k];
+    }
 };
 
 // exp(x) - 1 for x <= 0, to about one unit in the last place; x below -60 counts as -60, where it is -1. With
@@ -39,16 +47,14 @@ template <class T, int V>
 FOURFOLD_INLINE Lanes<T, V> exp_minus_1_of_negative(Lanes<T, V> x) {
     using K = ExpConstants<T>;
     using Vec = Lanes<T, V>;
-    using Integer = typename IntegerOf<T>::type;
-    using Int = Lanes<Integer, V>;
+    using Int = Lanes<typename IntegerOf<T>::type, V>;
     x = x < T(-60) ? Vec{} + T(-60) : x;
-    const Vec shifted = x * T(1.4426950408889634074) + K::magic;
-    const Vec n = shifted - K::magic;
-    const Vec r = (x - n * K::ln2_high) - n * K::ln2_low;
+    Vec r;
+    Int power;
+    reduce_by_ln2<T, V>(x, r, power);
     Vec sum = Vec{} + T(1);
-#pragma GCC unroll 16
+    FOURFOLD_UNROLL(16)
     for (int i = K::terms; i >= 2; --i) sum = sum * r * T(1.0 / i) + T(1);
-    const Int power = same_bits<Int>(shifted) - same_bits<Integer>(K::magic);
     const Vec scale = same_bits<Vec>((power + K::bias) << K::bits);
     return sum * r * scale + (scale - T(1));
 }
@@ -64,7 +70,7 @@ FOURFOLD_INLINE Lanes<T, V> log_1_plus(Lanes<T, V> e) {
     const Lanes<T, V> s = e / (T(2) + e), square = s * s;
     constexpr int terms = sizeof(T) == 4 ? 8 : 17;
     Lanes<T, V> sum = square * T(0) + T(1.0 / (2 * terms - 1));
-#pragma GCC unroll 17
+    FOURFOLD_UNROLL(17)
     for (int k = terms - 1; k >= 1; --k) sum = sum * square + T(1.0 / (2 * k - 1));
     return T(2) * s * sum;
 }
@@ -80,13 +86,13 @@ FOURFOLD_INLINE void normal_distribution(Lanes<T, V> x, Lanes<T, V>& below, Lane
     const Vec envelope = exp_of_negative<T, V>(-z * z);
     const Vec t = (z - T(3)) / (z + T(3)), twice = t + t;
     Vec last{}, now{};
-#pragma GCC unroll 32
+    FOURFOLD_UNROLL(32)
     for (int k = K::terms - 1; k >= 1; --k) {
-        const Vec next = twice * now - last + K::c[k];
+        const Vec next = twice * now - last + K::c(k);
         last = now;
         now = next;
     }
-    const Vec tail = T(0.5) * envelope * (t * now - last + K::c[0]) / (T(1) + (z + z));
+    const Vec tail = T(0.5) * envelope * (t * now - last + K::c(0)) / (T(1) + (z + z));
     below = x < T(0) ? tail : T(1) - tail;
     density = envelope * T(0.39894228040143267794);
 }
@@ -131,6 +137,23 @@ FOURFOLD_INLINE void activate(Lanes<T, V> x, Lanes<T, V>& value, Lanes<T, V>& sl
             value = x > T(20) ? x : positive + log_1_plus<T, V>(e);
             slope = x > T(20) ? one : sigmoid;
         }
+    }
+}
+
+// Calls work.operator()<S>() for an activation.
+template <class Work>
+FOURFOLD_INLINE void with_activation(kan::Activation activation, Work work) {
+    using kan::Activation;
+    switch (activation) {
+        case Activation::softplus: return work.template operator()<Activation::softplus>();
+        case Activation::sigmoid: return work.template operator()<Activation::sigmoid>();
+        case Activation::silu: return work.template operator()<Activation::silu>();
+        case Activation::relu: return work.template operator()<Activation::relu>();
+        case Activation::leaky_relu: return work.template operator()<Activation::leaky_relu>();
+        case Activation::elu: return work.template operator()<Activation::elu>();
+        case Activation::gelu: return work.template operator()<Activation::gelu>();
+        case Activation::selu: return work.template operator()<Activation::selu>();
+        case Activation::tanh: return work.template operator()<Activation::tanh>();
     }
 }
 
@@ -181,6 +204,21 @@ FOURFOLD_INLINE void combine(kan::Combination how, Vec a, Vec b, Vec& value, Vec
         }
     }
 }
+
+// c(s(x - low), s(high - x)) and its derivatives with respect to low and high; that to x is -(by_low + by_high).
+template <class T, int V, kan::Activation S>
+struct Pair {
+    Lanes<T, V> value, by_low, by_high;
+
+    FOURFOLD_INLINE Pair(kan::Combination how, Lanes<T, V> x, Lanes<T, V> low, Lanes<T, V> high) {
+        Lanes<T, V> a, a_slope, b, b_slope, by_a, by_b;
+        activate<T, V, S>(x - low, a, a_slope);
+        activate<T, V, S>(high - x, b, b_slope);
+        combine(how, a, b, value, by_a, by_b);
+        by_low = -by_a * a_slope;
+        by_high = by_b * b_slope;
+    }
+};
 
 }  // namespace
 }  // namespace fourfold::FOURFOLD_LEVEL

@@ -39,7 +39,7 @@ const SplineKernels<T>& splines() {
 
 template <class T>
 const FunctionKernels<T>& kernels_of(Function function) {
-    const bool combined = static_cast<int>(function) >= kFirstCombined;
+    const bool combined = is_combined(function);
     if constexpr (sizeof(T) == 4)
         return combined ? FOURFOLD_CHOOSE(combined_float) : FOURFOLD_CHOOSE(functions_float);
     else

@@ -35,6 +35,14 @@ enum class Function : int { gaussian = 0, mexican_hat = 1, morlet = 2, dog = 3, 
 enum class Activation : int { softplus, sigmoid, silu, relu, leaky_relu, elu, gelu, selu, tanh };
 enum class Combination : int { quad1, quad2, sum, prod, sum_prod, cubic1, cubic2 };
 inline constexpr int kFirstCombined = 16, kCombinations = 7;
+constexpr bool is_series(Function f) { return f == Function::chebyshev || f == Function::fourier; }
+constexpr bool is_combined(Function f) { return static_cast<int>(f) >= kFirstCombined; }
+constexpr Activation activation_of(Function f) {
+    return static_cast<Activation>((static_cast<int>(f) - kFirstCombined) / kCombinations);
+}
+constexpr Combination combination_of(Function f) {
+    return static_cast<Combination>((static_cast<int>(f) - kFirstCombined) % kCombinations);
+}
 
 template <class T>
 struct Basis {

@@ -61,37 +61,33 @@ void contract_family(const Basis<T>& b, const T* grad, const T* x, T* dx, T* dce
     }
 }
 
-// T_0 .. T_(functions - 1) of x by T_(j+1) = 2 x T_j - T_(j-1).
+// T_0 .. T_(functions - 1) of x.
 template <class T>
 void expand_chebyshev(const Basis<T>& b, const T* x, T* out, std::size_t rows) {
     using Vec = Lanes<T, kWidest<T>>;
     for (std::size_t row = 0; row < rows; ++row, x += b.features, out += b.features * b.functions) {
         for_vectors<T>(b.features, [&](std::size_t d, std::size_t n) {
-            const Vec z = load_some(x + d, n);
-            Vec before = z, now = Vec{} + T(1);  // T_(-1) = T_1
+            Chebyshev<Vec> t = Chebyshev<Vec>::first_kind(load_some(x + d, n));
             for (int j = 0; j < b.functions; ++j) {
-                store_some(out + j * b.features + d, now, n);
-                const Vec next = T(2) * z * now - before;
-                before = now;
-                now = next;
+                store_some(out + j * b.features + d, t.now, n);
+                t.advance();
             }
         });
     }
 }
 
-// dT_j/dx = j U_(j-1), and U has the recurrence of T from U_(-1) = 0, U_0 = 1.
+// dT_j/dx = j U_(j-1)
 template <class T>
 void contract_chebyshev(const Basis<T>& b, const T* grad, const T* x, T* dx, T*, T*, std::size_t rows) {
     using Vec = Lanes<T, kWidest<T>>;
     for (std::size_t row = 0; row < rows; ++row) {
         for_vectors<T>(b.features, [&](std::size_t d, std::size_t n) {
             const Vec z = load_some(x + d, n);
-            Vec before{}, now = Vec{} + T(1), sum = T(0) * z;
+            Chebyshev<Vec> u = Chebyshev<Vec>::second_kind(z);
+            Vec sum = T(0) * z;
             for (int j = 1; j < b.functions; ++j) {
-                sum += static_cast<T>(j) * now * load_some(grad + j * b.features + d, n);
-                const Vec next = T(2) * z * now - before;
-                before = now;
-                now = next;
+                sum += static_cast<T>(j) * u.now * load_some(grad + j * b.features + d, n);
+                u.advance();
             }
             store_some(dx + d, sum, n);
         });
@@ -129,7 +125,7 @@ FOURFOLD_INLINE void cosine_and_sine(Lanes<T, kWidest<T>> x, Lanes<T, kWidest<T>
     s = load<Vec>(sines);
 }
 
-// cos(j x), j = 1 .. functions / 2, then sin(j x): turned by x once more each time.
+// cos(j x), j = 1 .. functions / 2, then sin(j x).
 template <class T>
 void expand_fourier(const Basis<T>& b, const T* x, T* out, std::size_t rows) {
     using Vec = Lanes<T, kWidest<T>>;
@@ -137,15 +133,13 @@ void expand_fourier(const Basis<T>& b, const T* x, T* out, std::size_t rows) {
     const std::size_t sines = terms * b.features;
     for (std::size_t row = 0; row < rows; ++row, x += b.features, out += 2 * sines) {
         for_vectors<T>(b.features, [&](std::size_t d, std::size_t n) {
-            Vec c1, s1;
-            cosine_and_sine<T>(load_some(x + d, n), c1, s1);
-            Vec c = c1, s = s1;
+            Turns<Vec> turns;
+            cosine_and_sine<T>(load_some(x + d, n), turns.c1, turns.s1);
+            turns.begin();
             for (int j = 0; j < terms; ++j) {
-                store_some(out + j * b.features + d, c, n);
-                store_some(out + sines + j * b.features + d, s, n);
-                const Vec turned = c * c1 - s * s1;
-                s = c * s1 + s * c1;
-                c = turned;
+                store_some(out + j * b.features + d, turns.c, n);
+                store_some(out + sines + j * b.features + d, turns.s, n);
+                turns.advance();
             }
         });
     }
@@ -158,15 +152,14 @@ void contract_fourier(const Basis<T>& b, const T* grad, const T* x, T* dx, T*, T
     const std::size_t sines = terms * b.features;
     for (std::size_t row = 0; row < rows; ++row, x += b.features, dx += b.features, grad += 2 * sines) {
         for_vectors<T>(b.features, [&](std::size_t d, std::size_t n) {
-            Vec c1, s1;
-            cosine_and_sine<T>(load_some(x + d, n), c1, s1);
-            Vec c = c1, s = s1, sum{};
+            Turns<Vec> turns;
+            cosine_and_sine<T>(load_some(x + d, n), turns.c1, turns.s1);
+            turns.begin();
+            Vec sum{};
             for (int j = 0; j < terms; ++j) {
                 const T* const g = grad + j * b.features + d;
-                sum += static_cast<T>(j + 1) * (c * load_some(g + sines, n) - s * load_some(g, n));
-                const Vec turned = c * c1 - s * s1;
-                s = c * s1 + s * c1;
-                c = turned;
+                sum += static_cast<T>(j + 1) * (turns.c * load_some(g + sines, n) - turns.s * load_some(g, n));
+                turns.advance();
             }
             store_some(dx + d, sum, n);
         });
@@ -175,29 +168,16 @@ void contract_fourier(const Basis<T>& b, const T* grad, const T* x, T* dx, T*, T
 
 template <class T>
 void expand(const Basis<T>& b, const T* x, T* out, std::size_t rows) {
-    switch (b.function) {
-        case Function::gaussian: return expand_family<T, Function::gaussian>(b, x, out, rows);
-        case Function::mexican_hat: return expand_family<T, Function::mexican_hat>(b, x, out, rows);
-        case Function::morlet: return expand_family<T, Function::morlet>(b, x, out, rows);
-        case Function::dog: return expand_family<T, Function::dog>(b, x, out, rows);
-        case Function::bump: return expand_family<T, Function::bump>(b, x, out, rows);
-        case Function::chebyshev: return expand_chebyshev(b, x, out, rows);
-        case Function::fourier: return expand_fourier(b, x, out, rows);
-    }
+    if (b.function == Function::chebyshev) return expand_chebyshev(b, x, out, rows);
+    if (b.function == Function::fourier) return expand_fourier(b, x, out, rows);
+    with_family(b.function, [&]<Function F>() { expand_family<T, F>(b, x, out, rows); });
 }
 
 template <class T>
 void contract(const Basis<T>& b, const T* g, const T* x, T* dx, T* dcentre, T* dscale, std::size_t rows) {
-    switch (b.function) {
-        case Function::gaussian: return contract_family<T, Function::gaussian>(b, g, x, dx, dcentre, dscale, rows);
-        case Function::mexican_hat:
-            return contract_family<T, Function::mexican_hat>(b, g, x, dx, dcentre, dscale, rows);
-        case Function::morlet: return contract_family<T, Function::morlet>(b, g, x, dx, dcentre, dscale, rows);
-        case Function::dog: return contract_family<T, Function::dog>(b, g, x, dx, dcentre, dscale, rows);
-        case Function::bump: return contract_family<T, Function::bump>(b, g, x, dx, dcentre, dscale, rows);
-        case Function::chebyshev: return contract_chebyshev(b, g, x, dx, dcentre, dscale, rows);
-        case Function::fourier: return contract_fourier(b, g, x, dx, dcentre, dscale, rows);
-    }
+    if (b.function == Function::chebyshev) return contract_chebyshev(b, g, x, dx, dcentre, dscale, rows);
+    if (b.function == Function::fourier) return contract_fourier(b, g, x, dx, dcentre, dscale, rows);
+    with_family(b.function, [&]<Function F>() { contract_family<T, F>(b, g, x, dx, dcentre, dscale, rows); });
 }
 
 }  // namespace

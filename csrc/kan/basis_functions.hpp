@@ -44,5 +44,50 @@ FOURFOLD_INLINE void evaluate(Lanes<T, V> u, Lanes<T, V>& value, Lanes<T, V>& sl
     }
 }
 
+// Calls work.operator()<F>() for a family.
+template <class Work>
+FOURFOLD_INLINE void with_family(kan::Function function, Work work) {
+    using kan::Function;
+    switch (function) {
+        case Function::gaussian: return work.template operator()<Function::gaussian>();
+        case Function::mexican_hat: return work.template operator()<Function::mexican_hat>();
+        case Function::morlet: return work.template operator()<Function::morlet>();
+        case Function::dog: return work.template operator()<Function::dog>();
+        case Function::bump: return work.template operator()<Function::bump>();
+        default: return;
+    }
+}
+
+// T_j or U_j of x, j = 0, 1, ..: both have the recurrence P_(j+1) = 2 x P_j - P_(j-1).
+template <class Vec>
+struct Chebyshev {
+    Vec x, before, now;
+
+    // T_(-1) = T_1 = x
+    FOURFOLD_INLINE static Chebyshev first_kind(Vec x) { return {x, x, Vec{} + 1}; }
+    FOURFOLD_INLINE static Chebyshev second_kind(Vec x) { return {x, Vec{}, Vec{} + 1}; }
+    FOURFOLD_INLINE void advance() {
+        const Vec next = 2 * x * now - before;
+        before = now;
+        now = next;
+    }
+};
+
+// cos(j x) and sin(j x), j = 1, 2, ..: turned by x once more each time.
+template <class Vec>
+struct Turns {
+    Vec c1, s1, c, s;
+
+    FOURFOLD_INLINE void begin() {
+        c = c1;
+        s = s1;
+    }
+    FOURFOLD_INLINE void advance() {
+        const Vec turned = c * c1 - s * s1;
+        s = c * s1 + s * c1;
+        c = turned;
+    }
+};
+
 }  // namespace
 }  // namespace fourfold::FOURFOLD_LEVEL

@@ -78,13 +78,26 @@ inline constexpr bool kSlotsInVector = D == 3 && kWidest<T> >= 4;
 template <class T, int D>
 using Slots = std::conditional_t<kSlotsInVector<T, D>, Lanes<T, 4>, Array<T>>;
 
+// Calls f(slot) for the k + 1 slots. On a GPU all that there may be are named, so that they stay in registers.
+template <class F>
+FOURFOLD_INLINE void for_slots(int k, F f) {
+#if defined(__CUDA_ARCH__)
+    FOURFOLD_UNROLL(8)
+    for (int r = 0; r <= kan::kMaxDegree; ++r) {
+        if (r <= k) f(r);
+    }
+#else
+    for (int r = 0; r <= k; ++r) f(r);
+#endif
+}
+
 template <class T, int D>
 FOURFOLD_INLINE Slots<T, D> load_slots(int k, const T* from) {
     if constexpr (kSlotsInVector<T, D>) {
         return load<Lanes<T, 4>>(from);
     } else {
         Array<T> a{};
-        for (int r = 0; r <= k; ++r) a.of[r] = from[r];
+        for_slots(k, [&](int r) { a.of[r] = from[r]; });
         return a;
     }
 }
@@ -93,7 +106,7 @@ FOURFOLD_INLINE void store_slots(int k, T* to, const Slots<T, D>& from) {
     if constexpr (kSlotsInVector<T, D>) {
         store(to, from);
     } else {
-        for (int r = 0; r <= k; ++r) to[r] = from.of[r];
+        for_slots(k, [&](int r) { to[r] = from.of[r]; });
     }
 }
 // a u + b c
@@ -103,7 +116,7 @@ FOURFOLD_INLINE Slots<T, D> combine(int k, const Slots<T, D>& a, T u, const Slot
         return a * u + b * c;
     } else {
         Array<T> sum{};
-        for (int r = 0; r <= k; ++r) sum.of[r] = a.of[r] * u + b.of[r] * c;
+        for_slots(k, [&](int r) { sum.of[r] = a.of[r] * u + b.of[r] * c; });
         return sum;
     }
 }
@@ -137,6 +150,16 @@ FOURFOLD_INLINE void evaluate_derivative(const kan::Spline<T>& s, const T* row, 
     T scale = T(1) + T(0) * u;
     for (int q = 0; q < derivative; ++q) scale *= inverse_width;
     store_slots<T, D>(k, values, combine<T, D>(k, sum, scale, sum, T(0)));
+}
+
+template <int D, class T>
+FOURFOLD_INLINE void evaluate_any(const kan::Spline<T>& s, const T* row, const Factors<T>& factors, int derivative, T x,
+                                  T* values) {
+    if (derivative == 0) {
+        evaluate_spline<D>(s, row, x, values);
+    } else {
+        evaluate_derivative<D>(s, row, factors, derivative, x, values);
+    }
 }
 
 // The same for values and slopes together.

@@ -23,16 +23,6 @@ FOURFOLD_INLINE void for_features(const Spline<T>& s, const T* x, F f) {
     }
 }
 
-template <int D, class T>
-FOURFOLD_INLINE void evaluate_any(const Spline<T>& s, const T* row, const Factors<T>& factors, int derivative, T x,
-                                  T* values) {
-    if (derivative == 0) {
-        evaluate_spline<D>(s, row, x, values);
-    } else {
-        evaluate_derivative<D>(s, row, factors, derivative, x, values);
-    }
-}
-
 template <class T, int D>
 void expand(const Spline<T>& s, int derivative, const T* x, T* out, std::size_t rows) {
     const int k = degree_of<D>(s);

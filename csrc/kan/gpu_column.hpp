@@ -8,22 +8,15 @@
 
 #include "kan/element.hpp"
 #include "kan/pack.hpp"
+#include "support/bits.hpp"
 #include "support/host_device.hpp"
 
 namespace fourfold::kan::FOURFOLD_LEVEL {
 namespace {
 
-template <class To, class From>
-FOURFOLD_INLINE To bits_as(From from) {
-    static_assert(sizeof(To) == sizeof(From));
-    To to;
-    std::memcpy(&to, &from, sizeof to);
-    return to;
-}
-
 FOURFOLD_INLINE double widened(double value) { return value; }
 FOURFOLD_INLINE float widened(float value) { return value; }
-FOURFOLD_INLINE float widened(BFloat16 value) { return bits_as<float>(static_cast<std::uint32_t>(value.bits) << 16); }
+FOURFOLD_INLINE float widened(BFloat16 value) { return same_bits<float>(static_cast<std::uint32_t>(value.bits) << 16); }
 FOURFOLD_INLINE float widened(Float16 value) {
 #if defined(__CUDA_ARCH__)
     float result;
@@ -32,9 +25,10 @@ FOURFOLD_INLINE float widened(Float16 value) {
 #else
     const std::uint32_t magnitude = value.bits & 0x7fffu, sign = (value.bits & 0x8000u) << 16;
     // The exponent is moved by a product, which makes subnormals normal; infinity and NaN have one of their own.
-    const float finite = bits_as<float>(magnitude << 13) * 0x1p112f;
-    const std::uint32_t bits = magnitude >= 0x7c00u ? (magnitude << 13) | 0x7f800000u : bits_as<std::uint32_t>(finite);
-    return bits_as<float>(bits | sign);
+    const float finite = same_bits<float>(magnitude << 13) * 0x1p112f;
+    const std::uint32_t bits =
+        magnitude >= 0x7c00u ? (magnitude << 13) | 0x7f800000u : same_bits<std::uint32_t>(finite);
+    return same_bits<float>(bits | sign);
 #endif
 }
 
@@ -49,7 +43,7 @@ FOURFOLD_INLINE BFloat16 narrowed<BFloat16>(float value) {
     asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(result.bits) : "f"(value));
     return result;
 #else
-    const auto bits = bits_as<std::uint32_t>(value);
+    const auto bits = same_bits<std::uint32_t>(value);
     const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
     return {static_cast<std::uint16_t>(value == value ? rounded : 0x7fffu)};
 #endif
@@ -61,11 +55,11 @@ FOURFOLD_INLINE Float16 narrowed<Float16>(float value) {
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result.bits) : "f"(value));
     return result;
 #else
-    const auto bits = bits_as<std::uint32_t>(value);
+    const auto bits = same_bits<std::uint32_t>(value);
     const std::uint32_t magnitude = bits & 0x7fffffffu, sign = (bits >> 16) & 0x8000u;
     std::uint32_t result = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
     // Subnormal: adding 0.5 leaves the rounded count of 2^-24 in the last bits.
-    if (magnitude < 0x38800000u) result = bits_as<std::uint32_t>(bits_as<float>(magnitude) + 0.5f) - 0x3f000000u;
+    if (magnitude < 0x38800000u) result = same_bits<std::uint32_t>(same_bits<float>(magnitude) + 0.5f) - 0x3f000000u;
     if (magnitude >= 0x477ff000u) result = 0x7c00u;
     if (magnitude > 0x7f800000u) result = 0x7e00u;
     return {static_cast<std::uint16_t>(result | sign)};
@@ -106,9 +100,9 @@ FOURFOLD_INLINE S element_of(const Column<S, V>& column, int k) {
     if constexpr (V == 1) {
         return column.element;
     } else if constexpr (sizeof(S) == 8) {
-        return bits_as<S>(static_cast<std::uint64_t>(column.word[2 * k + 1]) << 32 | column.word[2 * k]);
+        return same_bits<S>(static_cast<std::uint64_t>(column.word[2 * k + 1]) << 32 | column.word[2 * k]);
     } else if constexpr (sizeof(S) == 4) {
-        return bits_as<S>(column.word[k]);
+        return same_bits<S>(column.word[k]);
     } else {
         return {static_cast<std::uint16_t>(k % 2 == 0 ? column.word[k / 2] : column.word[k / 2] >> 16)};
     }
@@ -127,12 +121,12 @@ FOURFOLD_INLINE void set_numbers(Column<S, V>& column, int k, Pack<T, K> values)
         column.element = narrowed<S>(values.v[0]);
     } else if constexpr (sizeof(S) == 8) {
         for (int i = 0; i < 2; ++i) {
-            const auto bits = bits_as<std::uint64_t>(values.v[i]);
+            const auto bits = same_bits<std::uint64_t>(values.v[i]);
             column.word[2 * (k + i)] = static_cast<std::uint32_t>(bits);
             column.word[2 * (k + i) + 1] = static_cast<std::uint32_t>(bits >> 32);
         }
     } else if constexpr (sizeof(S) == 4) {
-        for (int i = 0; i < 2; ++i) column.word[k + i] = bits_as<std::uint32_t>(values.v[i]);
+        for (int i = 0; i < 2; ++i) column.word[k + i] = same_bits<std::uint32_t>(values.v[i]);
     } else {
         column.word[k / 2] = narrowed_pair<S>(values.v[0], values.v[1]);
     }

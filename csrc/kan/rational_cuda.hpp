@@ -4,14 +4,10 @@
 
 #include <cstddef>
 
+#include "kan/cuda_queue.hpp"
 #include "kan/rational.hpp"
 
 namespace fourfold::kan::cuda {
-
-struct Queue {
-    int device;
-    void* stream;  // a cudaStream_t
-};
 
 // Bytes that rational_backward needs, at a multiple of 8.
 std::size_t rational_workspace(const RationalShape& shape, int device);

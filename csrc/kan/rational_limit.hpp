@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <type_traits>
 
+#include "support/bits.hpp"
 #include "support/host_device.hpp"
 
 namespace fourfold::kan {
@@ -16,8 +16,7 @@ template <class T>
 FOURFOLD_HOST_DEVICE int exponent_of(T value) {
     using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
     constexpr int mantissa = std::numeric_limits<T>::digits - 1, bias = std::numeric_limits<T>::max_exponent - 1;
-    Bits bits;
-    std::memcpy(&bits, &value, sizeof bits);
+    const auto bits = same_bits<Bits>(value);
     return static_cast<int>((bits << 1) >> (mantissa + 1)) - bias;
 }
 
@@ -26,10 +25,7 @@ template <class T>
 FOURFOLD_HOST_DEVICE T power_of_two(int exponent) {
     using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
     constexpr int mantissa = std::numeric_limits<T>::digits - 1, bias = std::numeric_limits<T>::max_exponent - 1;
-    const Bits bits = static_cast<Bits>(exponent + bias) << mantissa;
-    T value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
+    return same_bits<T>(static_cast<Bits>(exponent + bias) << mantissa);
 }
 
 // What the exponents of the powers of two in `safe_limit` may be.

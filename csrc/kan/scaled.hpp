@@ -5,9 +5,9 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 
 #include "kan/rational_limit.hpp"
+#include "support/bits.hpp"
 #include "support/host_device.hpp"
 
 namespace fourfold::kan::FOURFOLD_LEVEL {
@@ -68,11 +68,7 @@ private:
         return places > 1000 ? 0 : fraction * power_of_two<double>(-places);
     }
     FOURFOLD_HOST_DEVICE static double with_exponent_zero(double value) {
-        std::uint64_t bits;
-        std::memcpy(&bits, &value, sizeof bits);
-        bits = (bits & 0x800fffffffffffffu) | 0x3ff0000000000000u;
-        std::memcpy(&value, &bits, sizeof bits);
-        return value;
+        return same_bits<double>((same_bits<std::uint64_t>(value) & 0x800fffffffffffffu) | 0x3ff0000000000000u);
     }
 
     double fraction_;

@@ -12,8 +12,6 @@
 namespace fourfold::pc::FOURFOLD_LEVEL {
 namespace {
 
-using fourfold::FOURFOLD_LEVEL::same_bits;
-
 constexpr std::int32_t kExponentBias = 127;
 constexpr std::int32_t kMantissaBits = 23;
 constexpr std::int32_t kMantissaMask = (1 << kMantissaBits) - 1;

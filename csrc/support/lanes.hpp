@@ -52,22 +52,32 @@ struct ExpConstants<float> {
     static constexpr int terms = 7, bits = 23, bias = 127;
 };
 
+// x = power ln 2 + r with |r| <= ln 2 / 2, for x not far above 0 or below K::lowest.
+template <class T, int V>
+FOURFOLD_INLINE void reduce_by_ln2(Lanes<T, V> x, Lanes<T, V>& r, Lanes<typename IntegerOf<T>::type, V>& power) {
+    using K = ExpConstants<T>;
+    using Vec = Lanes<T, V>;
+    using Integer = typename IntegerOf<T>::type;
+    const Vec shifted = x * T(1.4426950408889634074) + K::magic;
+    const Vec n = shifted - K::magic;
+    r = (x - n * K::ln2_high) - n * K::ln2_low;
+    power = same_bits<Lanes<Integer, V>>(shifted) - same_bits<Integer>(K::magic);
+}
+
 // exp(x) for x <= 0, to about one unit in the last place; below the smallest number it is 0. Taylor's series on
 // [-ln 2 / 2, ln 2 / 2]; the power of two is applied in two factors, so that denormal results are rounded once.
 template <class T, int V>
 FOURFOLD_INLINE Lanes<T, V> exp_of_negative(Lanes<T, V> x) {
     using K = ExpConstants<T>;
     using Vec = Lanes<T, V>;
-    using Integer = typename IntegerOf<T>::type;
-    using Int = Lanes<Integer, V>;
+    using Int = Lanes<typename IntegerOf<T>::type, V>;
     x = x < K::lowest ? Vec{} + K::lowest : x;
-    const Vec shifted = x * T(1.4426950408889634074) + K::magic;
-    const Vec n = shifted - K::magic;
-    const Vec r = (x - n * K::ln2_high) - n * K::ln2_low;
+    Vec r;
+    Int power;
+    reduce_by_ln2<T, V>(x, r, power);
     Vec sum = Vec{} + T(1);
-#pragma GCC unroll 16
+    FOURFOLD_UNROLL(16)
     for (int i = K::terms; i >= 1; --i) sum = sum * r * T(1.0 / i) + T(1);
-    const Int power = same_bits<Int>(shifted) - same_bits<Integer>(K::magic);
     const Int half = power >> 1;
     const Vec first = same_bits<Vec>((half + K::bias) << K::bits);
     const Vec second = same_bits<Vec>((power - half + K::bias) << K::bits);

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
+#include "support/bits.hpp"
 #include "support/host_device.hpp"
 
 namespace fourfold::FOURFOLD_LEVEL {
@@ -20,14 +20,6 @@ template <>
 struct IntegerOf<float> {
     typedef std::int32_t type;
 };
-
-template <class To, class From>
-FOURFOLD_INLINE To same_bits(From from) {
-    static_assert(sizeof(To) == sizeof(From));
-    To to;
-    std::memcpy(&to, &from, sizeof to);
-    return to;
-}
 
 template <class Vec>
 struct Complex {

@@ -1,5 +1,5 @@
-// SIMD vectors of the compiler's own kind. Included by kernel sources only: everything has
-// internal linkage, because each ISA level must keep its own copy.
+// SIMD vectors of the compiler's own kind. Included by kernel sources only: everything has internal linkage, because
+// each ISA level must keep its own copy.
 #pragma once
 
 #include <cstddef>
@@ -47,6 +47,7 @@ FOURFOLD_INLINE void store_complex(T* re, T* im, std::size_t at, Complex<Vec> z)
     store(im + at, z.im);
 }
 
+#if !defined(__CUDACC__)  // nvcc knows no shuffles
 // One exchange of a V x V transpose: the S-th bit of the lane number changes places with that of the vector number.
 template <int S, class Vec, int... L>
 FOURFOLD_INLINE void exchange(Vec& a, Vec& b, std::integer_sequence<int, L...>) {
@@ -83,6 +84,7 @@ FOURFOLD_INLINE void transpose(Complex<Vec>* x) {
         for (int i = 0; i < V; ++i) x[i] = {re[i], im[i]};
     }
 }
+#endif
 
 }  // namespace
 }  // namespace fourfold::FOURFOLD_LEVEL

@@ -40,6 +40,131 @@ class _Rational:
         stream: int,
     ) -> None: ...
 
+class _Kan:
+    Rational: type[_Rational]
+
+    # Each also ends in _float64.
+    def basis_float32(
+        self,
+        *,
+        function: int,
+        features: int,
+        functions: int,
+        centre: int,
+        scale: int,
+        x: int,
+        out: int,
+        rows: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def basis_workspace_float32(
+        self, *, function: int, features: int, functions: int, rows: int, device: int
+    ) -> int: ...
+    def basis_contract_float32(
+        self,
+        *,
+        function: int,
+        features: int,
+        functions: int,
+        centre: int,
+        scale: int,
+        grad: int,
+        x: int,
+        dx: int,
+        dcentre: int,
+        dscale: int,
+        rows: int,
+        workspace: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def spline_float32(
+        self,
+        *,
+        features: int,
+        degree: int,
+        intervals: int,
+        shared: bool,
+        knots: int,
+        table: int,
+        derivative: int,
+        x: int,
+        out: int,
+        rows: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def spline_contract_float32(
+        self,
+        *,
+        features: int,
+        degree: int,
+        intervals: int,
+        shared: bool,
+        knots: int,
+        table: int,
+        derivative: int,
+        grad: int,
+        x: int,
+        dx: int,
+        rows: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
+class _Ensemble:
+    def __init__(
+        self,
+        *,
+        n: int,
+        batch: int,
+        method: str,
+        single: bool,
+        shared_nonlinearity: bool,
+        shared_potential: bool,
+        shared_loss: bool,
+        lossy: bool,
+    ) -> None: ...
+    def shared_memory(self) -> int: ...
+    def tables_size(self) -> int: ...
+    def interval(self, t0: float, t1: float, step: float) -> tuple[float, int]: ...
+    def build_tables(
+        self,
+        *,
+        step: float,
+        omega: int,
+        filter: int,
+        loss: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def advance(
+        self,
+        *,
+        step: float,
+        steps: int,
+        psi: int,
+        out: int,
+        nonlinearity: int,
+        potential: int,
+        twiddles: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
+class _Nlse:
+    smallest_grid: int
+    largest_grid_complex64: int
+    largest_grid_complex128: int
+    Ensemble: type[_Ensemble]
+
+    def shared_memory_of_block(self, device: int) -> int: ...
+    def twiddles_complex64(self, n: int) -> bytes: ...
+    def twiddles_complex128(self, n: int) -> bytes: ...
+
 class _Codec:
     def __init__(
         self,
@@ -109,8 +234,9 @@ class _Likelihood:
         stream: int,
     ) -> None: ...
 
-class _Kan:
-    Rational: type[_Rational]
+class _Pc:
+    Codec: type[_Codec]
+    Likelihood: type[_Likelihood]
 
 class _SmallSystem:
     def __init__(
@@ -171,65 +297,7 @@ class _Gp:
         stream: int,
     ) -> None: ...
 
-gp: _Gp
 kan: _Kan
-
-class _Ensemble:
-    def __init__(
-        self,
-        *,
-        n: int,
-        batch: int,
-        method: str,
-        single: bool,
-        shared_nonlinearity: bool,
-        shared_potential: bool,
-        shared_loss: bool,
-        lossy: bool,
-    ) -> None: ...
-    def shared_memory(self) -> int: ...
-    def tables_size(self) -> int: ...
-    def interval(self, t0: float, t1: float, step: float) -> tuple[float, int]: ...
-    def build_tables(
-        self,
-        *,
-        step: float,
-        omega: int,
-        filter: int,
-        loss: int,
-        tables: int,
-        device: int,
-        stream: int,
-    ) -> None: ...
-    def advance(
-        self,
-        *,
-        step: float,
-        steps: int,
-        psi: int,
-        out: int,
-        nonlinearity: int,
-        potential: int,
-        twiddles: int,
-        tables: int,
-        device: int,
-        stream: int,
-    ) -> None: ...
-
-class _Nlse:
-    smallest_grid: int
-    largest_grid_complex64: int
-    largest_grid_complex128: int
-    Ensemble: type[_Ensemble]
-
-    def shared_memory_of_block(self, device: int) -> int: ...
-    def twiddles_complex64(self, n: int) -> bytes: ...
-    def twiddles_complex128(self, n: int) -> bytes: ...
-
 nlse: _Nlse
-class _Pc:
-    Codec: type[_Codec]
-    Likelihood: type[_Likelihood]
-
-kan: _Kan
 pc: _Pc
+gp: _Gp

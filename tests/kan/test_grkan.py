@@ -375,6 +375,10 @@ def test_bad_arguments(call: Any, error: type[Exception], message: str) -> None:
 
 
 def test_refusals() -> None:
+    with pytest.raises(ValueError, match=r"init: expected one of identity, .* got 'geluu'"):
+        kan.Rational(16, init="geluu")
+    with pytest.raises(TypeError, match="init: expected a name, a function or a fit, got list"):
+        kan.Rational(16, init=["gelu"])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"init: expected a fit of degree \(5, 4\) and variant A"):
         kan.Rational(16, init=kan.fit_rational("silu", (3, 2)))
     with pytest.raises(

@@ -88,6 +88,18 @@ def test_a_convolution_trains_and_refuses() -> None:
         conv(torch.randn(2, 4, 5, 5))
     with pytest.raises(ValueError, match="kernel_size: expected at least 1"):
         kan.KANConv2d(3, 4, (3, 0))
+    with pytest.raises(ValueError, match=r"x: smaller than the kernel: .* dilation \(2, 2\)"):
+        kan.KANConv2d(3, 4, 3, dilation=2)(torch.randn(2, 3, 5, 4))
+    assert kan.KANConv2d(3, 4, 3, dilation=2)(torch.randn(2, 3, 5, 5)).shape == (2, 4, 1, 1)
+
+
+def test_options_that_no_basis_has_are_named() -> None:
+    with pytest.raises(
+        TypeError, match=r"options: rbf has functions, .*implementation, got grid_size$"
+    ):
+        kan.KANLinear(4, 3, "rbf", grid_size=5)
+    with pytest.raises(TypeError, match="mask: expected a torch tensor, got list"):
+        kan.KANLinear(4, 3)(torch.randn(5, 4), [1])
 
 
 def test_refining_to_nested_knots_changes_nothing() -> None:

@@ -233,6 +233,8 @@ def test_errors() -> None:
         network.fix_symbolic(1, 0, 1, "x", x)
     with pytest.raises(ValueError, match="name: expected one of"):
         network.fix_symbolic(0, 0, 0, "sinh", x)
+    with pytest.raises(ValueError, match=r"name: expected one of .* got \['sin'\]"):
+        network.fix_symbolic(0, 0, 0, ["sin"], x)
     with pytest.raises(ValueError, match="x: expected inputs of the network"):
         network.fix_symbolic(0, 0, 0, "x")
     for message, data in (

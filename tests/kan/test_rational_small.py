@@ -76,6 +76,12 @@ def test_refusals_are_those_of_the_long_way() -> None:
         kan.rational(x, a.double(), b)
     with pytest.raises(ValueError, match="variant: expected one of A, B, C, N, got 'AA'"):
         kan.rational(x, a, b, variant="AA")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"variant: expected one of A, B, C, N, got \['A'\]"):
+        kan.rational(x, a, b, variant=["A"])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"dim: expected an integer, got \[1\]"):
+        kan.rational(x, a, b, dim=[1])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"implementation: expected 'kernel' or 'torch', got \[\]"):
+        kan.rational(x, a, b, implementation=[])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"dim: expected -2 to 1 .* got 36893488147419103232"):
         kan.rational(x, a, b, dim=2**65)
     assert kan.rational(x[:0], a, b).shape == (0, 8)

@@ -1,13 +1,8 @@
-"""What Python hands to the CUDA kernels, seen by a stand-in for `_cuda` that computes on the CPU.
-
-It takes the same addresses in the same order, so that layouts, strides, conversions, scratch, device and stream are
-checked where there is no GPU.
-"""
+"""What Python hands to the CUDA kernels of rational functions, seen by a stand-in for `_cuda`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,9 +11,9 @@ import torch
 
 from fourfold import _core, kan
 from fourfold.kan import _kernel
+from tests.kan.stand_in import DEVICE, STREAM, pretend_a_stream, there
 
 Tensor = torch.Tensor
-DEVICE, STREAM = 3, 12345
 
 
 class Recorder:
@@ -47,36 +42,18 @@ class Recorder:
         self.twin.backward(*given, 1)  # type: ignore[call-arg]
 
 
-@dataclass(frozen=True)
-class Device:
-    type: str
-    index: int
-
-
-class OnGpu(torch.Tensor):
-    """A CPU tensor that says it is on a GPU."""
-
-    is_cpu = False
-    device = Device("cuda", DEVICE)  # type: ignore[assignment]
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
-
-
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Recorder]]:
     Recorder.calls = []
     fake = SimpleNamespace(kan=SimpleNamespace(Rational=Recorder))
     monkeypatch.setattr(_kernel, "has_cuda_kernels", lambda: True)
     monkeypatch.setattr(_kernel, "cuda_kernels", lambda: fake)
-    monkeypatch.setattr(_kernel, "_current_stream", lambda device: STREAM)
+    pretend_a_stream(monkeypatch)
     monkeypatch.setattr(
         _kernel, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
     )
     yield Recorder
     _kernel._plans.clear()
-
-
-def there(x: Tensor) -> Tensor:
-    return x.as_subclass(OnGpu)
 
 
 LAYOUTS = {

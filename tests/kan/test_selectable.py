@@ -136,6 +136,12 @@ def test_bad_arguments() -> None:
         kan.SelectableKANLinear(2, 3, ("rbf", "rbf"))
     with pytest.raises(ValueError, match="pool: expected two or more different names"):
         kan.SelectableKANLinear(2, 3, ("rbf", "sine"))
+    with pytest.raises(ValueError, match="pool: expected two or more different names"):
+        kan.SelectableKANLinear(2, 2, [["rbf"], "relu"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="pool: expected names of bases, got 3"):
+        kan.SelectableKANLinear(2, 2, 3)
+    with pytest.raises(TypeError, match="options: expected a dict of dicts"):
+        kan.SelectableKANLinear(2, 3, options={"rbf": 3})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match=r"options: \['relu'\] are not in the pool"):
         kan.SelectableKANLinear(2, 3, options={"relu": {}})
     with pytest.raises(ValueError, match="keep: expected at most 4, got 5"):

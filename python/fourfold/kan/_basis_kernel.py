@@ -1,14 +1,17 @@
-"""The one place of the bases that hands addresses to C++ (csrc/bindings/kan_bases.cpp)."""
+"""The one place of the bases that hands addresses to C++ (csrc/bindings/kan_bases.cpp, cuda_kan_bases.cpp)."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fourfold import _core
+from fourfold._gpu import cuda_kernels, has_cuda_kernels, no_cuda_kernels
 from fourfold._threads import get_num_threads
+from fourfold.kan import _kernel
 from fourfold.kan._basis_formulas import ACTIVATIONS, COMBINATIONS
 
 __all__ = [
@@ -65,8 +68,11 @@ def basis_backward(
     shape = (functions, x.shape[-1]) if wanted else (0,)
     dcentre, dscale = x.new_zeros(shape), x.new_zeros(shape)
     if grad.numel() > 0:
+        family = _family(x, centre, scale, function, functions)
+        scratch = _workspace(x, family, wanted)
         _call("basis_contract", x)(
-            **_family(x, centre, scale, function, functions),
+            **family,
+            **({} if x.is_cpu else {"workspace": _address(scratch)}),
             grad=_address(grad),
             x=_address(x),
             dx=_address(dx),
@@ -119,6 +125,9 @@ def spline_linear(x: Tensor, weight: Tensor, knots: Tensor, table: Tensor) -> Te
     x = _ready("x", x, x)
     layout, keep = _spline(x, knots, table)
     weight = _weight(x, weight, layout)
+    if not x.is_cpu:
+        # A product of dense matrices is faster there than fewer sums with weights from everywhere.
+        return spline(x, knots, table, 0).flatten(-2) @ weight.flatten(0, 1)
     outputs = weight.shape[-1]
     y = x.new_empty((*x.shape[:-1], outputs))
     if y.numel() > 0:
@@ -143,6 +152,8 @@ def spline_linear_backward(
     weight = _weight(x, weight, layout)
     outputs = weight.shape[-1]
     grad = _ready("grad", grad, x, (*x.shape[:-1], outputs))
+    if not x.is_cpu:
+        return _products_backward(grad, x, weight, knots, table, wants_x)
     dx = torch.empty_like(x) if wants_x else x.new_empty(0)
     dweight = torch.empty_like(weight)
     _call("spline_linear_backward", x)(
@@ -159,18 +170,47 @@ def spline_linear_backward(
     return dx, dweight
 
 
+def _products_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, knots: Tensor, table: Tensor, wants_x: bool
+) -> tuple[Tensor, Tensor]:
+    """As `spline_linear_backward`, by products of dense matrices; the values are computed again."""
+    matrix = weight.flatten(0, 1)
+    values = spline(x, knots, table, 0).reshape(-1, matrix.shape[0])
+    dweight = (values.T @ grad.reshape(-1, grad.shape[-1])).view(weight.shape)
+    if not wants_x:
+        return x.new_empty(0), dweight
+    inner = (grad @ matrix.T).reshape(*x.shape[:-1], *weight.shape[:2])
+    return spline_backward(inner, x, knots, table, 1), dweight
+
+
 def _call(name: str, x: Tensor) -> Any:
-    function = getattr(_core.kan, f"{name}_{_SUFFIX[x.dtype]}")
-    return lambda **arguments: function(**arguments, threads=get_num_threads())
+    full = f"{name}_{_SUFFIX[x.dtype]}"
+    if x.is_cpu:
+        return partial(getattr(_core.kan, full), threads=get_num_threads())
+    device = x.device.index
+    stream = _kernel._current_stream(device)
+    return partial(getattr(cuda_kernels().kan, full), device=device, stream=stream)
+
+
+def _workspace(x: Tensor, family: dict[str, Any], wanted: bool) -> Tensor:
+    """On a GPU, room for the parts of the gradients of centre and scale, if they are wanted."""
+    if x.is_cpu or not wanted or family["centre"] == 0:
+        return x.new_empty(0)
+    size_of = getattr(cuda_kernels().kan, f"basis_workspace_{_SUFFIX[x.dtype]}")
+    known = {name: family[name] for name in ("function", "features", "functions", "rows")}
+    return x.new_empty(size_of(**known, device=x.device.index))
 
 
 def _ready(name: str, tensor: Tensor, like: Tensor, shape: tuple[int, ...] | None = None) -> Tensor:
-    """The tensor, contiguous; it must be of the dtype (and shape) that the others have."""
-    if tensor.device.type != "cpu":
+    """The tensor, contiguous; it must be of the dtype and device (and shape) that the others have."""
+    if not (tensor.is_cpu or (tensor.device.type == "cuda" and has_cuda_kernels())):
+        why = f": {no_cuda_kernels()}" if tensor.device.type == "cuda" else ""
         raise NotImplementedError(
-            f"{name}: the compiled bases run on the CPU, got a tensor on {tensor.device}; "
+            f"{name}: the bases have no kernel for tensors on {tensor.device}{why}; "
             "implementation='torch' runs anywhere"
         )
+    if tensor.device != like.device:
+        raise ValueError(f"{name}: expected on {like.device} like x, got one on {tensor.device}")
     if tensor.dtype not in _SUFFIX:
         raise TypeError(f"{name}: expected float32 or float64, got {tensor.dtype}")
     if tensor.dtype != like.dtype:

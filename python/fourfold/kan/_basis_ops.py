@@ -29,7 +29,8 @@ def _define(
     """Register ``fourfold::name``; with `rows` the leading dimensions of x, the first argument, are free."""
     qualified = f"fourfold::{name}"
     torch.library.define(qualified, schema)
-    torch.library.impl(qualified, "CPU")(compiled)
+    for device in ("CPU", "CUDA"):
+        torch.library.impl(qualified, device, compiled)
     torch.library.register_fake(qualified)(fake)
     operator = getattr(torch.ops.fourfold, name)
     torch.library.register_vmap(

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import torch
 
-__all__ = ["check_domain", "check_dtype", "check_multiple", "check_positive", "check_tensor"]
+__all__ = [
+    "check_domain",
+    "check_dtype",
+    "check_multiple",
+    "check_positive",
+    "check_tensor",
+    "is_name",
+]
 
 
 def check_tensor(name: str, value: object) -> None:
     """Refuse what is no tensor."""
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{name}: expected a torch tensor, got {type(value).__name__}")
+
+
+def is_name(value: object, names: Container[str]) -> bool:
+    """Whether it is one of the names. What is no string, and perhaps cannot be looked up, is none."""
+    return isinstance(value, str) and value in names
 
 
 def check_positive(name: str, value: int, least: int = 1) -> None:

@@ -46,7 +46,8 @@ def is_eager(*tensors: Tensor) -> bool:
     """As `is_plain`, but ``torch.func`` may be at work."""
     return (
         not _is_compiling()
-        and all(type(t) in _PLAIN and t.is_cpu and t.layout is _STRIDED for t in tensors)
+        and all(type(t) in _PLAIN and t.layout is _STRIDED for t in tensors)
+        and all(t.is_cpu or (t.is_cuda and has_cuda_kernels()) for t in tensors)
         and _dispatch_modes() == 0
         and _function_modes() == 0
         and _trace() is None

@@ -136,7 +136,11 @@ def _plan(x: Tensor, a: Tensor, b: Tensor, variant: str, dim: int, strides: Any)
     key: Any = (x.shape, x.dtype, a.shape, a.dtype, b.shape, b.dtype, variant, dim, strides)
     if not (x.is_cpu and a.is_cpu and b.is_cpu):
         key += (x.device, a.device, b.device)
-    plan = _plans.get(key)
+    try:
+        plan = _plans.get(key)
+    except TypeError:  # something that cannot be a key is no variant and no dimension
+        check(x, a, b, variant, dim)
+        raise
     if plan is None:
         plan = _Plan(x, a, b, variant, dim)
         if len(_plans) >= _MOST_PLANS:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fourfold.kan._checks import check_multiple, check_tensor
-from fourfold.kan.fitting import RationalFit, fit_rational
+from fourfold.kan.fitting import FUNCTIONS, RationalFit, fit_rational
 from fourfold.kan.functional import Implementation, Variant, rational
 
 __all__ = ["Rational"]
@@ -90,6 +90,13 @@ class Rational(nn.Module):
         if implementation not in get_args(Implementation):
             raise ValueError(
                 f"implementation: expected 'kernel' or 'torch', got {implementation!r}"
+            )
+        if isinstance(init, str):
+            if init not in FUNCTIONS:
+                raise ValueError(f"init: expected one of {', '.join(FUNCTIONS)}, got {init!r}")
+        elif not callable(init) and not isinstance(init, RationalFit):
+            raise TypeError(
+                f"init: expected a name, a function or a fit, got {type(init).__name__}"
             )
         fit = init if isinstance(init, RationalFit) else fit_rational(init, degree, variant=variant)
         if fit.degree != tuple(degree) or fit.variant != variant:

@@ -101,6 +101,14 @@ class KANConv2d(nn.Module):
         check_dtype(x, self.weight)
         if x.dim() != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"x: expected (N, {self.in_channels}, H, W), got {tuple(x.shape)}")
+        for size, taps, pad, apart in zip(
+            x.shape[2:], self.kernel_size, self.padding, self.dilation, strict=True
+        ):
+            if size + 2 * pad < apart * (taps - 1) + 1:
+                raise ValueError(
+                    f"x: smaller than the kernel: shape {tuple(x.shape)}, kernel_size "
+                    f"{self.kernel_size}, padding {self.padding}, dilation {self.dilation}"
+                )
         # Channels last is how the basis wants them; seen from the convolution, a memory format.
         features = self.basis(x.movedim(1, -1)).flatten(-2).movedim(-1, 1)
         y = self._convolve(features, self.weight.flatten(1, 2), self.bias)

@@ -118,7 +118,7 @@ def rational(
             return twin(x, numerator, denominator, variant, dim)
         # torch.func does not look into what torch.library registers for autograd.
         if torch._C._functorch.peek_interpreter_stack() is not None:
-            if not x.is_cpu:
+            if x.is_meta:
                 raise _kernel.no_kernel_for(x.device)
             out: Tensor = Rational.apply(x, numerator, denominator, variant, dim)  # type: ignore[no-untyped-call]
             return out

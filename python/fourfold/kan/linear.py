@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fourfold.kan._checks import check_dtype, check_positive
+from fourfold.kan._checks import check_dtype, check_positive, check_tensor
 from fourfold.kan._refit import adapted_knots, fit_weights, refined_knots
 from fourfold.kan.bases import BSpline, make_basis
 from fourfold.kan.bases._basis import Basis
@@ -107,6 +107,7 @@ class KANLinear(nn.Module):
         weight: Tensor = self.weight
         base_weight: Tensor | None = self.base_weight
         if mask is not None:
+            check_tensor("mask", mask)
             if mask.shape != (self.in_features, self.out_features):
                 raise ValueError(
                     f"mask: expected shape {(self.in_features, self.out_features)}, "

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from fourfold.kan._checks import check_positive
+from fourfold.kan._checks import check_positive, is_name
 from fourfold.kan.bases import BASES
 from fourfold.kan.conv import KANConv2d, Pair
 from fourfold.kan.linear import KANLinear
@@ -81,8 +81,10 @@ class _Selectable(nn.Module):
     def __init__(self, outputs: int, pool: Iterable[str]) -> None:
         super().__init__()
         check_positive("outputs", outputs)
+        if not isinstance(pool, Iterable):
+            raise TypeError(f"pool: expected names of bases, got {pool!r}")
         names = (pool,) if isinstance(pool, str) else tuple(pool)
-        unknown = [name for name in names if name not in BASES]
+        unknown = [name for name in names if not is_name(name, BASES)]
         if unknown or len(set(names)) < max(2, len(names)):
             raise ValueError(
                 f"pool: expected two or more different names out of {sorted(BASES)}, got {names}"
@@ -94,7 +96,10 @@ class _Selectable(nn.Module):
         self.register_buffer("active", torch.ones(len(names), outputs, dtype=torch.bool))
         self.register_buffer("choice", torch.full((outputs,), -1))
 
-    def _fill(self, options: dict[str, dict[str, Any]]) -> None:
+    def _fill(self, options: Any) -> None:
+        options = {} if options is None else options
+        if not isinstance(options, dict) or not all(isinstance(v, dict) for v in options.values()):
+            raise TypeError(f"options: expected a dict of dicts, got {options!r}")
         strange = sorted(set(options) - set(self.pool))
         if strange:
             raise ValueError(f"options: {strange} are not in the pool {self.pool}")
@@ -252,7 +257,7 @@ class SelectableKANLinear(_Selectable):
     ) -> None:
         super().__init__(out_features, pool)
         self.in_features = in_features
-        self._fill(options or {})
+        self._fill(options)
         self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
 
     def _branch(self, name: str, options: dict[str, Any]) -> KANLinear:
@@ -298,7 +303,7 @@ class SelectableKANConv2d(_Selectable):
             "padding": padding,
             "dilation": dilation,
         }
-        self._fill(options or {})
+        self._fill(options)
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def _branch(self, name: str, options: dict[str, Any]) -> KANConv2d:

@@ -12,6 +12,8 @@ import scipy.optimize
 import torch
 from torch import Tensor, nn
 
+from fourfold.kan._checks import is_name
+
 __all__ = ["LIBRARY", "NamedFunction", "SymbolicEdge", "SymbolicFit", "fit_function", "suggest"]
 
 Float64 = npt.NDArray[np.float64]
@@ -254,7 +256,7 @@ class SymbolicEdge(nn.Module):
 
 
 def _lookup(name: str) -> NamedFunction:
-    if name not in LIBRARY:
+    if not is_name(name, LIBRARY):
         raise ValueError(f"name: expected one of {sorted(LIBRARY)}, got {name!r}")
     return LIBRARY[name]
 

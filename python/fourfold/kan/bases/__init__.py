@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -64,4 +65,8 @@ def make_basis(basis: str | Basis, in_features: int, options: dict[str, Any]) ->
         raise TypeError(f"basis: expected a name or a Basis, got {type(basis).__name__}")
     if basis not in BASES:
         raise ValueError(f"basis: expected one of {sorted(BASES)}, got {basis!r}")
+    known = list(inspect.signature(BASES[basis]).parameters)[1:]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(f"options: {basis} has {', '.join(known)}, got {', '.join(unknown)}")
     return BASES[basis](in_features, **options)

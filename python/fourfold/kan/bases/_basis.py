@@ -7,12 +7,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from fourfold._gpu import has_cuda_kernels
 from fourfold.kan._checks import check_positive, check_tensor
 
 __all__ = ["Basis", "Implementation"]
 
 Implementation = Literal["auto", "compiled", "torch"]
 _LOW_PRECISION = (torch.float16, torch.bfloat16)
+# Where there are kernels: known when this is imported, so that torch.compile need not look for them.
+_WITH_KERNELS = ("cpu", "meta", "cuda") if has_cuda_kernels() else ("cpu", "meta")
 
 
 class Basis(nn.Module):
@@ -28,8 +31,9 @@ class Basis(nn.Module):
     functions : int
         Number of functions K.
     implementation : {"auto", "compiled", "torch"}
-        ``"auto"`` runs the compiled kernel where there is one (on the CPU) and the formula elsewhere, and
-        inside ``torch.compile`` also where that makes faster code of the formula (`fuses`).
+        ``"auto"`` runs the compiled kernel where there is one (on the CPU, and on a GPU if this
+        installation has CUDA kernels) and the formula elsewhere, and inside ``torch.compile`` also
+        where that makes faster code of the formula (`fuses`).
 
     Attributes
     ----------
@@ -69,7 +73,7 @@ class Basis(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not define formula")
 
     def compiled(self, x: Tensor) -> Tensor:
-        """As `formula`, by the compiled kernel: float32 and float64 on the CPU."""
+        """As `formula`, by the compiled kernel: float32 and float64."""
         return self.formula(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,7 +115,7 @@ class Basis(nn.Module):
         """Whether `forward` runs the compiled kernel on such a tensor."""
         if self.implementation == "auto":
             fused = self.fuses and torch.compiler.is_compiling()
-            return x.device.type in ("cpu", "meta") and not fused
+            return x.device.type in _WITH_KERNELS and not fused
         return self.implementation == "compiled"
 
     def extra_repr(self) -> str:

@@ -105,11 +105,12 @@ class BSpline(Basis):
         return function(x, self._working_knots, self._table, order)
 
     def linear(self, x: Tensor, weight: Tensor) -> Tensor:
-        """As `Basis.linear`, in one pass that leaves out the functions that are 0."""
+        """As `Basis.linear`; on the CPU in one pass that leaves out the functions that are 0."""
         self.check(x)
         # autocast wants the product in its own dtype: then it is torch's.
         fused = self.compiles(x) and x.dtype == weight.dtype == self._table.dtype
-        if not fused or (x.is_cpu and torch.is_autocast_enabled("cpu")):
+        mixed = x.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(x.device.type)
+        if not fused or mixed:
             return super().linear(x, weight)
         return ops.spline_linear(x, weight, self._working_knots, self._table)
 
