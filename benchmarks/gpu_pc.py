@@ -58,7 +58,7 @@ def a_circuit(states: int, rng: np.random.Generator) -> pc.Circuit:
 
 def device_ms(call: Callable[[], object], repeats: int = 10) -> float:
     """Median of CUDA events around a call, after two that do not count."""
-    times = []
+    times: list[float] = []
     for turn in range(repeats + 2):
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         begin.record()
@@ -72,7 +72,7 @@ def device_ms(call: Callable[[], object], repeats: int = 10) -> float:
 
 def wall_ms(call: Callable[[], object], repeats: int = 5) -> float:
     """Median of the clock around a call that waits for its answer, after one that does not count."""
-    times = []
+    times: list[float] = []
     for turn in range(repeats + 1):
         begin = time.perf_counter()
         call()
