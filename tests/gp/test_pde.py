@@ -351,7 +351,7 @@ def test_bad_arguments_are_refused() -> None:
     problem = variable_problem()
     with pytest.raises(ValueError, match="jitter"):
         pde.solve(problem, jitter=0.0)
-    with pytest.raises(ValueError, match="orders: Matern"):
+    with pytest.raises(ValueError, match="kernel: axis 0 needs"):
         pde.solve(problem, Matern(nu=1.5))
     solution = pde.solve(problem, SquaredExponential(0.5), learn=False)
     with pytest.raises(ValueError, match="points"):
@@ -476,6 +476,8 @@ loose: Any = pde
         (lambda: loose.Dirichlet(0, 0.0, axis=0.5), "axis: expected an integer"),
         (lambda: loose.Nonlinear(["u"], abs, [abs]), "orders: expected an integer"),
         (lambda: loose.solve(variable_problem()).u([["a"]]), "points: expected"),
+        (lambda: loose.solve(variable_problem(), Matern(1.0, 1.5)), "kernel: axis 0 needs"),
+        (lambda: loose.solve(variable_problem(), "rbf"), "kernel: expected one Kernel"),
         (lambda: loose.solve(variable_problem()).u([[0.5]] * 2), "points: expected shape"),
         (
             lambda: loose.solve(variable_problem()).u([np.nan]),

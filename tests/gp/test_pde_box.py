@@ -320,6 +320,20 @@ def test_newton_that_cannot_finish_says_so() -> None:
         pde.solve(allen_cahn(), SquaredExponential(0.8), newton_steps=1)
 
 
+def test_arguments_of_a_solution_that_make_no_sense() -> None:
+    problem = helmholtz(8)
+    loose: Any = pde.solve(problem, SquaredExponential(0.5))
+    with pytest.raises(ValueError, match=r"axes: expected a list of 2 vectors, got 0\.5"):
+        loose.on_grid(0.5)
+    with pytest.raises(TypeError, match="axes: expected real numbers"):
+        loose.on_grid("ab")
+    with pytest.raises(ValueError, match="orders: expected 0, 1 or 2 for each of 2 axes, got 1"):
+        loose.derivative([[0.5, 0.0]], 1)
+    wrong: Any = 3
+    with pytest.raises(TypeError, match="kernel: expected a Kernel or one for each axis, got 3"):
+        pde.solve(problem, wrong)
+
+
 def test_refinement_that_cannot_finish_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fourfold.gp.pde._least_squares._MOST_REFINEMENTS", 1)
     expansion = Expansion([SquaredExponential(0.3)] * 2, [np.linspace(0, 1, 9)] * 2, 1e-14, 100)

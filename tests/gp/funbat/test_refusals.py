@@ -37,6 +37,7 @@ Y = X[:, 0] * X[:, 1]
         (lambda: gp.FunBaT(1).fit(X, Y[:-1]), ValueError, r"values: expected shape \(20,\)"),
         (lambda: gp.FunBaT(1).fit(np.where(X > 0.9, np.nan, X), Y), ValueError, "rows are NaN or infinite"),
         (lambda: gp.FunBaT(1).fit(X, np.where(Y > 0.1, np.nan, Y)), ValueError, "values: .* NaN or infinite"),
+        (lambda: gp.FunBaT(1).fit(1e200 * X, Y), ValueError, "indices: .* whose squares overflow"),
         (lambda: gp.FunBaT(1).fit(X.astype(complex), Y), TypeError, "indices: expected real numbers"),
         (lambda: gp.FunBaT(1, mean=2.0).fit(X, np.full(20, 2.0)), ValueError, "all of them equal mean = 2"),
         (lambda: gp.FunBaT(1).fit(X[:0], Y[:0]), ValueError, "values: .* got none"),

@@ -41,6 +41,7 @@ def checked_indices(indices: Any, modes: int | None) -> Array:
         raise ValueError(
             f"indices: {int(bad.sum())} rows are NaN or infinite, the first is row {row}: {array[row]}"
         )
+    check_magnitude("indices", array)
     return array + 0.0  # -0 and 0 are one index
 
 

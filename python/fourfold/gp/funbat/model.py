@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fourfold.errors import ConvergenceWarning
 from fourfold.gp._info import PredictInfo
 from fourfold.gp._inputs import (
+    check_magnitude,
     checked_count,
     checked_number,
     finite_vector,
@@ -246,7 +247,9 @@ class FunBaT:
         fitted = self._after_fit("factors")
         if checked_count("mode", mode) >= len(fitted.modes):
             raise ValueError(f"mode: expected 0 to {len(fitted.modes) - 1}, got {mode!r}")
-        mean, std = fitted.functions(mode, finite_vector("t", t) + 0.0)
+        times = finite_vector("t", t)
+        check_magnitude("t", times)
+        mean, std = fitted.functions(mode, times + 0.0)
         tensor = kind_is_torch(t)
         return (
             (in_kind_of(mean, tensor), in_kind_of(std, tensor))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fourfold.gp._inputs import as_array, finite_vector
 from fourfold.gp.pde.problem import Problem
 
-__all__ = ["checked_axis", "checked_orders", "checked_points"]
+__all__ = ["checked_axes", "checked_axis", "checked_orders", "checked_points"]
 
 Array = npt.NDArray[np.float64]
 
@@ -40,6 +40,16 @@ def checked_points(problem: Problem, points: npt.ArrayLike) -> Array:
     for axis in range(x.shape[1]):
         checked_axis(problem, axis, x[:, axis], "points")
     return x
+
+
+def checked_axes(problem: Problem, axes: Sequence[npt.ArrayLike] | None) -> list[Array]:
+    """The vectors that span a grid within the box; None: the problem's own."""
+    if axes is None:
+        return problem.axes
+    given: Any = axes
+    if not isinstance(given, Sequence | np.ndarray) or len(given) != problem.dimension:
+        raise ValueError(f"axes: expected a list of {problem.dimension} vectors, got {axes!r}")
+    return [checked_axis(problem, axis, x) for axis, x in enumerate(axes)]
 
 
 def checked_axis(problem: Problem, axis: int, values: npt.ArrayLike, name: str = "axes") -> Array:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fourfold.gp.kernels import Kernel
 from fourfold.gp.pde._expansion import Expansion
 from fourfold.gp.pde._least_squares import Conditioned
-from fourfold.gp.pde._points import checked_axis, checked_orders, checked_points
+from fourfold.gp.pde._points import checked_axes, checked_orders, checked_points
 from fourfold.gp.pde.problem import Problem
 
 __all__ = ["BoxSolution"]
@@ -99,10 +99,7 @@ class BoxSolution:
         """
         dimension = self.problem.dimension
         checked = checked_orders(self.problem, (0,) * dimension if orders is None else orders)
-        given = self.problem.axes if axes is None else axes
-        if len(given) != dimension:
-            raise ValueError(f"axes: expected {dimension} vectors, got {len(given)}")
-        vectors = [checked_axis(self.problem, a, x) for a, x in enumerate(given)]
+        vectors = checked_axes(self.problem, axes)
         return self._expansion.on(self._conditioned.mean, vectors, checked)
 
     def residual(self, points: npt.ArrayLike) -> Array:

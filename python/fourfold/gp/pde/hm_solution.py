@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fourfold.gp.pde._expansion import mode_products
 from fourfold.gp.pde._hm_axis import Mixture, kernel_at
 from fourfold.gp.pde._hm_objective import Objective, State
-from fourfold.gp.pde._points import checked_axis, checked_orders, checked_points
+from fourfold.gp.pde._points import checked_axes, checked_orders, checked_points
 from fourfold.gp.pde.problem import Problem
 
 __all__ = ["GPHMSolution"]
@@ -97,12 +97,10 @@ class GPHMSolution:
         """u, or a derivative, on the grid that vectors of coordinates span; without them on the problem's own."""
         dimension = self.problem.dimension
         checked = checked_orders(self.problem, (0,) * dimension if orders is None else orders)
-        given = self.problem.axes if axes is None else axes
-        if len(given) != dimension:
-            raise ValueError(f"axes: expected {dimension} vectors, got {len(given)}")
+        vectors = checked_axes(self.problem, axes)
         tables = [
-            self._table(a, checked_axis(self.problem, a, x), order)
-            for a, (x, order) in enumerate(zip(given, checked, strict=True))
+            self._table(a, x, order)
+            for a, (x, order) in enumerate(zip(vectors, checked, strict=True))
         ]
         return mode_products(self._weights, tables)
 

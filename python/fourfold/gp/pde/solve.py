@@ -17,7 +17,7 @@ from fourfold.gp.pde._search import search
 from fourfold.gp.pde._start import starting_kernel
 from fourfold.gp.pde._start_box import starting_kernels
 from fourfold.gp.pde._system import Factor, System, end_functionals
-from fourfold.gp.pde.conditions import Periodic
+from fourfold.gp.pde.conditions import Condition, Periodic
 from fourfold.gp.pde.gp_hm import GPHM, solve_gp_hm
 from fourfold.gp.pde.hm_solution import GPHMSolution
 from fourfold.gp.pde.problem import Problem
@@ -131,6 +131,9 @@ def solve(
         return solve_box(problem, kernels, jitter, most_features, newton_steps, tolerance, steps)
     if kernel is not None and not isinstance(kernel, Kernel):
         raise TypeError(f"kernel: expected one Kernel for one axis, got {kernel!r}")
+    if kernel is not None:
+        orders = [c.order for c in problem.conditions if isinstance(c, Condition)]
+        _check_order(kernel, max(problem.highest_order(0), *orders, 0), 0)
     start = starting_kernel(problem) if kernel is None else kernel
     learn = kernel is not None if learn is None else learn
     history: list[dict[str, Any]] = []
@@ -177,20 +180,27 @@ def _checked_kernels(
 ) -> list[Kernel] | None:
     if kernel is None:
         return None
-    kernels = [kernel] * problem.dimension if isinstance(kernel, Kernel) else list(kernel)
-    if len(kernels) != problem.dimension or not all(isinstance(k, Kernel) for k in kernels):
+    given: Any = [kernel] * problem.dimension if isinstance(kernel, Kernel) else kernel
+    if not isinstance(given, Sequence) or not all(isinstance(k, Kernel) for k in given):
+        raise TypeError(f"kernel: expected a Kernel or one for each axis, got {kernel!r}")
+    kernels: list[Kernel] = list(given)
+    if len(kernels) != problem.dimension:
         raise ValueError(
-            f"kernel: expected one Kernel for each of {problem.dimension} axes, got {kernel!r}"
+            f"kernel: expected one Kernel for each of {problem.dimension} axes, got {len(kernels)}"
         )
     for axis, k in enumerate(kernels):
         # Of functions of x for a grid: the basis is differentiated as often as u.
-        order = max(problem.highest_order(axis), 1)
-        if 2 * order > k.highest_order:
-            raise ValueError(
-                f"kernel: axis {axis} needs derivatives up to order {2 * order}, {type(k).__name__} has "
-                f"{k.highest_order}"
-            )
+        _check_order(k, max(problem.highest_order(axis), 1), axis)
     return kernels
+
+
+def _check_order(kernel: Kernel, order: int, axis: int) -> None:
+    """The kernel has the derivatives that functionals of order ``order`` along an axis need."""
+    if 2 * order > kernel.highest_order:
+        raise ValueError(
+            f"kernel: axis {axis} needs derivatives up to order {2 * order}, {type(kernel).__name__} has "
+            f"{kernel.highest_order}"
+        )
 
 
 def _linearised(problem: Problem, parts: list[Array] | None = None) -> System:

@@ -17,7 +17,7 @@ from fourfold.gp._inputs import (
 )
 from fourfold.gp.kernels import Kernel, Matern, Sum
 
-__all__ = ["Series", "checked_noise", "checked_series", "components"]
+__all__ = ["Series", "checked_noise", "checked_series", "checked_times", "components"]
 
 Array = npt.NDArray[np.float64]
 
@@ -51,9 +51,16 @@ class Series:
     torch: bool
 
 
+def checked_times(t: Any) -> Array:
+    """A vector of finite numbers whose squares are finite too."""
+    time = finite_vector("t", t)
+    check_magnitude("t", time)
+    return time
+
+
 def checked_series(t: Any, y: Any, observed: Any, mean: float, noise: Array) -> Series:
     """Arguments of `StateSpaceGP.fit`."""
-    time = finite_vector("t", t)
+    time = checked_times(t)
     value = as_array("y", y)
     if value.ndim not in (1, 2) or value.shape[-1] != time.size:
         raise ValueError(f"y: expected shape ({time.size},) or (B, {time.size}), got {value.shape}")

@@ -12,7 +12,6 @@ from fourfold.gp._inputs import (
     as_array,
     checked_count,
     checked_number,
-    finite_vector,
     in_kind_of,
     kind_is_torch,
 )
@@ -25,6 +24,7 @@ from fourfold.gp.series._inputs import (
     Series,
     checked_noise,
     checked_series,
+    checked_times,
     components,
 )
 
@@ -175,7 +175,7 @@ class StateSpaceGP:
             A variance is further below zero than rounding takes it.
         """
         data = self._fitted("predict")
-        new = finite_vector("t", t)
+        new = checked_times(t)
         times = np.concatenate([data.time, new])
         order = np.argsort(times, kind="stable")
         empty = np.zeros((data.value.shape[0], new.size))
