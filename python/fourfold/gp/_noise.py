@@ -32,10 +32,13 @@ def noise_scalar(noise: Any, factor: Tensor) -> Tensor:
     looks = not torch.compiler.is_compiling() and not (value.is_cuda and is_capturing())
     if looks and type(value) in (Tensor, torch.nn.Parameter):
         plain = value.detach()
-        lowest = float(plain.min() if plain.ndim else plain) if plain.numel() else 0.0
-        finite = bool(torch.isfinite(plain).all()) if plain.ndim else math.isfinite(lowest)
-        if not (lowest >= 0 and finite):
-            raise ValueError(f"noise: expected finite variances >= 0, got {lowest}")
+        lowest = highest = float(plain) if plain.ndim == 0 else 0.0
+        if plain.ndim and plain.numel():  # both at once: a GPU is waited for
+            lowest, highest = torch.stack(torch.aminmax(plain)).tolist()
+        if not 0 <= lowest <= highest < math.inf:
+            raise ValueError(
+                f"noise: expected finite variances >= 0, got {highest if lowest >= 0 else lowest}"
+            )
     if number and factor.device.type != "cpu":
         # No copy: that would wait, and could not be recorded in a CUDA graph.
         return torch.full((), float(noise), dtype=factor.dtype, device=factor.device)

@@ -47,18 +47,19 @@ def inv_quad_logdet(
     factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags
 ) -> tuple[Tensor, Tensor]:
     """``y'(K + s)^-1 y`` (batch, count) and ``logdet (K + s)`` (batch,), differentiable."""
-    quad, logdet = _dispatch(_InvQuadLogdet, factors, noise, y, toeplitz)[:2]
+    quad, logdet = _dispatch(_InvQuadLogdet, "gp_inv_quad_logdet", factors, noise, y, toeplitz)[:2]
     return quad, logdet
 
 
 def solve(factors: Sequence[Tensor], noise: Tensor | None, y: Tensor, toeplitz: Flags) -> Tensor:
     """``(K + s)^-1 y`` (batch, count, N), differentiable."""
-    solution: Tensor = _dispatch(_Solve, factors, noise, y, toeplitz)[0]
+    solution: Tensor = _dispatch(_Solve, "gp_solve", factors, noise, y, toeplitz)[0]
     return solution
 
 
 def _dispatch(
     function: Any,
+    operator: str,
     factors: Sequence[Tensor],
     noise: Tensor | None,
     y: Tensor,
@@ -68,8 +69,9 @@ def _dispatch(
     transformed = _transformed()
     if not transformed:
         if not is_direct(tensors):
-            operator = getattr(torch.ops.fourfold, f"gp_{function.operation.name}")
-            return operator(list(factors), noise, y, list(toeplitz))
+            # Its name as it stands in the call: Dynamo does not look into `function`.
+            registered = getattr(torch.ops.fourfold, operator)
+            return registered(list(factors), noise, y, list(toeplitz))
         if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
             return function.operation.forward(*plain(factors, noise, y), toeplitz)
     apply = function.apply if transformed else function.short
