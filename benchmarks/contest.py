@@ -1,7 +1,8 @@
 """What the benchmarks share: fair timing, and tables that go to the screen, to JSON and to the docs.
 
 A race runs its contestants in turns, so that whatever disturbs the machine disturbs all of them, and
-compares them turn by turn: a ratio is the median of the ratios of neighbouring turns.
+compares them turn by turn: a ratio is the median of the ratios of neighbouring turns. What is measured while the host of
+a virtual machine gives its CPUs to others is measured again, and each table says how often that did not help.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Tries of a measurement before one is kept during which the host took time away.
+TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ def race(
 ) -> Race:
     """Time the contestants in turns; each turn repeats a contestant for at least `seconds`.
 
+    The first measurement is kept during which no CPU time was taken away, of at most `TRIES`.
     BLAS libraries and OpenMP runtimes get `threads` threads; without it BLAS gets one. `pause`: seconds before each
     turn in which the threads of the contestant before, which go on spinning for a while, fall asleep.
     """
@@ -82,13 +87,53 @@ def race(
             # Back and forth: none always follows the same one.
             for one in contestants if turn % 2 == 0 else reversed(contestants):
                 count = repeats[one.name]
-                time.sleep(pause)
-                start = time.perf_counter()
-                for _ in range(count):
-                    one.run()
-                elapsed = time.perf_counter() - start
+                elapsed = _undisturbed(one.run, count, pause)
                 times[one.name].append(elapsed / (count * one.work))
     return Race(times)
+
+
+@dataclass
+class Disturbance:
+    """How many measurements were made since the last table, and in how many the host took time."""
+
+    measured: int = 0
+    disturbed: int = 0
+
+    def take(self) -> str:
+        """A sentence about it, if there were any; counting begins anew."""
+        share = f"{self.disturbed} of {self.measured} measurements"
+        any_disturbed = self.disturbed > 0
+        self.measured = self.disturbed = 0
+        return f"The host took CPU time away during {share}." if any_disturbed else ""
+
+
+DISTURBANCE = Disturbance()
+
+
+def _undisturbed(run: Callable[[], object], count: int, pause: float) -> float:
+    """Seconds of `count` calls."""
+    for _ in range(TRIES):
+        time.sleep(pause)
+        before = _stolen()
+        start = time.perf_counter()
+        for _ in range(count):
+            run()
+        elapsed = time.perf_counter() - start
+        disturbed = _stolen() != before
+        if not disturbed:
+            break
+    DISTURBANCE.measured += 1
+    DISTURBANCE.disturbed += disturbed
+    return elapsed
+
+
+def _stolen() -> int:
+    """Hundredths of a second that the host has taken from this machine's CPUs; 0 where nobody counts."""
+    try:
+        with Path("/proc/stat").open() as lines:
+            return int(lines.readline().split()[8])
+    except (OSError, IndexError):
+        return 0
 
 
 @contextlib.contextmanager
@@ -174,6 +219,7 @@ class Results:
 
     def add(self, table: ResultTable) -> None:
         """Print the table and keep it."""
+        table = replace(table, note=f"{table.note} {DISTURBANCE.take()}".strip())
         self.tables.append(table)
         self.console.print(table.rich())
 

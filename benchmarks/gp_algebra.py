@@ -19,7 +19,7 @@ THREADS = 2
 NOISE = 0.1
 # Of a turn, and before it: threads of torch's OpenMP go on spinning for some 20 ms after their work, those of SciPy's
 # OpenBLAS for 150 ms.
-SECONDS = 0.15
+SECONDS = 0.05
 PAUSE = 0.2
 
 # (sizes, batch, wanted ratio to linear_operator); then 0.7 and 1.5 times as large
@@ -79,7 +79,7 @@ def _systems(
         _slopes(contestants["fourfold"]()[1:], factors, y, rng)
         outcome = race(
             [Contestant(name, run) for name, run in contestants.items()],
-            turns=5,
+            turns=11,
             seconds=SECONDS,
             threads=THREADS,
             pause=PAUSE,
@@ -220,7 +220,7 @@ def products(results: Results, rng: np.random.Generator, quick: bool) -> None:
                 Contestant("fourfold", partial(operator.matvec, x), flops),
                 Contestant("matrix product", lambda: square @ square, 2.0 * 1500**3),
             ],
-            turns=5,
+            turns=11,
             seconds=SECONDS,
             threads=THREADS,
             pause=PAUSE,
@@ -264,7 +264,7 @@ def solves(results: Results, rng: np.random.Generator, quick: bool) -> None:
     np.testing.assert_allclose(operator.solve(y), scipy_solve(), rtol=1e-6, atol=1e-6)
     outcome = race(
         [Contestant("fourfold", lambda: operator.solve(y)), Contestant("peer", scipy_solve)],
-        turns=5,
+        turns=9,
         seconds=SECONDS,
         threads=THREADS,
         pause=PAUSE,
