@@ -75,8 +75,7 @@ struct PotentialFlowOperation {
         }
         Vec cosine_minus_1, sine;
         sincos<T, V>(angle, angle, cosine_minus_1, sine);
-        // As turned(): called from here, it would let the compiler fuse other products than it always has.
-        z = {z.re + (z.re * cosine_minus_1 - z.im * sine), z.im + (z.im * cosine_minus_1 + z.re * sine)};
+        z = turned(z, cosine_minus_1, sine);
         if constexpr (!Plain) {
             if (flow.amplitude != nullptr) {
                 const Vec amplitude = load<Vec>(flow.amplitude + i);
