@@ -1,6 +1,7 @@
 // From an ensemble and addresses to the kernels' arguments. Internal linkage: included by GPU sources and tests.
 #pragma once
 
+#include "nlse/ensemble_block.hpp"
 #include "nlse/ensemble_cuda.hpp"
 #include "nlse/ensemble_tables.hpp"
 

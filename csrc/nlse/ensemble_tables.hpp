@@ -3,7 +3,9 @@
 
 #include <cmath>
 
-#include "nlse/ensemble_block.hpp"
+#include "nlse/ensemble_call.hpp"
+#include "nlse/flow_formula.hpp"
+#include "support/sincos_formula.hpp"
 
 namespace fourfold::nlse::FOURFOLD_LEVEL {
 namespace {
