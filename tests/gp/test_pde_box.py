@@ -14,7 +14,7 @@ from fourfold.gp.kernels import Matern, SquaredExponential
 from fourfold.gp.pde._expansion import Expansion
 from fourfold.gp.pde._least_squares import Conditioned
 from fourfold.gp.pde._rows import Rows, Table, Term, separable_term
-from fourfold.gp.pde._start_box import starting_kernels
+from fourfold.gp.pde._start_box import _blackman_harris, starting_kernels
 
 RNG = np.random.default_rng()
 
@@ -332,6 +332,14 @@ def test_arguments_of_a_solution_that_make_no_sense() -> None:
     wrong: Any = 3
     with pytest.raises(TypeError, match="kernel: expected a Kernel or one for each axis, got 3"):
         pde.solve(problem, wrong)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 100])
+def test_window(n: int) -> None:
+    from scipy.signal import windows
+
+    exact = windows.blackmanharris(n) if n > 1 else np.ones(1)
+    np.testing.assert_allclose(_blackman_harris(n), exact, atol=1e-15)
 
 
 def test_refinement_that_cannot_finish_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
-import scipy.signal
 
 from fourfold.gp.kernels import SpectralMixture
 from fourfold.gp.pde.conditions import Condition
@@ -62,7 +61,7 @@ def _transform(problem: Problem, values: Array, axis: int) -> tuple[Array, Array
     others = []
     for a, n in enumerate(values.shape):
         shape = [n if b == a else 1 for b in range(values.ndim)]
-        window = scipy.signal.windows.blackmanharris(n) if n > 1 else np.ones(1)
+        window = _blackman_harris(n)
         values = values * (window / window.sum()).reshape(shape)
         size = 8 * n if a == axis else n
         low, high = problem.box[a]
@@ -76,6 +75,14 @@ def _transform(problem: Problem, values: Array, axis: int) -> tuple[Array, Array
         if a != axis:
             transform = np.fft.fft(transform, axis=a)
     return frequency, np.abs(transform), others
+
+
+def _blackman_harris(n: int) -> Array:
+    """The symmetric window of four terms (Harris 1978); SciPy's is the same, but loads half of SciPy."""
+    turn = 2 * np.pi * np.arange(n) / max(n - 1, 1)
+    terms = zip((0.35875, -0.48829, 0.14128, -0.01168), range(4), strict=True)
+    window: Array = sum((a * np.cos(k * turn) for a, k in terms), np.zeros(n))
+    return window if n > 1 else np.ones(1)
 
 
 def _peaks(frequency: Array, spectra: list[Array], length: float) -> tuple[Array, Array]:
