@@ -41,7 +41,7 @@ def run(psi0: Tensor, omega: Tensor, steps: int, method: str) -> Tensor:
 
 def median_ms(psi0: Tensor, omega: Tensor, steps: int, method: str, repeats: int = 7) -> float:
     """Of a run."""
-    times = []
+    times: list[float] = []
     for _ in range(repeats):
         begin, end = event(), event()
         begin.record()
@@ -56,7 +56,7 @@ def copy_bandwidth() -> float:
     """Bytes a second, read and written."""
     x = torch.empty(1 << 28, dtype=torch.uint8, device="cuda")
     y = torch.empty_like(x)
-    times = []
+    times: list[float] = []
     for _ in range(10):
         begin, end = event(), event()
         begin.record()

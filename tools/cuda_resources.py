@@ -57,7 +57,7 @@ def demangled(symbols: list[str]) -> list[str]:
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     short = []
     for line in lines:
-        plain = re.sub(r"\(anonymous namespace\)::|\bfourfold::|\bkan::|\bgpu::", "", line)
+        plain = re.sub(r"\(anonymous namespace\)::|\b\w+::", "", line)
         short.append(re.sub(r"^void ", "", plain.split("(")[0]))
     return short
 

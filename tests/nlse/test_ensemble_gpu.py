@@ -48,7 +48,8 @@ def field(*shape: int, dtype: torch.dtype = torch.complex128) -> Tensor:
     """Smooth, so that its phases do not turn much in a step."""
     n = shape[-1]
     decay = torch.exp(-0.1 * torch.fft.fftfreq(n, 1 / n, dtype=torch.float64) ** 2 / 16)
-    return torch.fft.ifft(torch.randn(shape, dtype=torch.complex128) * decay * n**0.5).to(dtype)
+    psi: Tensor = torch.fft.ifft(torch.randn(shape, dtype=torch.complex128) * decay * n**0.5)
+    return psi.to(dtype)
 
 
 def real(*shape: int) -> Tensor:

@@ -184,11 +184,11 @@ def test_same_answer_as_on_the_cpu(
     psi0 = (0.5 * torch.randn(2, 3, N, dtype=dtype)).conj()
     omega = 0.5 * torch.fft.fftfreq(N, 1 / N).to(torch.float32) ** 2
     g, v, gamma = MEDIA[medium]
-    options = (method, 0.1, None, None, dealias)
+    options: Any = (method, 0.1, None, None, dealias)
     nlse.propagate  # noqa: B018 (registers the operator)
     expected = torch.ops.fourfold.nlse_propagate(psi0, T, omega, g, v, gamma, *options, None)
-    given = (there(psi0), T, *map(there, (omega, g, v, gamma)))
-    psi, steps = _kernel_cuda.propagate(*given, *options)
+    given = [there(x) for x in (omega, g, v, gamma)]
+    psi, steps = _kernel_cuda.propagate(there(psi0), T, *given, *options)
     assert psi.dtype == dtype
     eps = torch.finfo(dtype).eps
     assert torch.allclose(psi.as_subclass(Tensor), expected[0], rtol=0, atol=200 * eps)

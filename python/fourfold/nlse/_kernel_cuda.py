@@ -161,8 +161,8 @@ def _check(
 def _check_broadcast(name: str, shape: tuple[int, ...], psi0: Tensor) -> None:
     batch_shape = tuple(psi0.shape[:-1])
     try:
-        fits = torch.broadcast_shapes(shape, batch_shape) == batch_shape
-    except RuntimeError:
+        fits = np.broadcast_shapes(shape, batch_shape) == batch_shape
+    except ValueError:
         fits = False
     if not fits:
         raise ValueError(

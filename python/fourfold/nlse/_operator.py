@@ -115,7 +115,7 @@ def _propagate(psi0: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     return solution.psi, torch.from_numpy(steps)
 
 
-@_propagate.register_kernel("cuda")  # type: ignore[untyped-decorator]
+@_propagate.register_kernel("cuda")
 def _(*args: Any) -> tuple[Tensor, Tensor]:
     from fourfold.nlse import _kernel_cuda
 
@@ -156,7 +156,7 @@ def _propagate_backward(
     return tuple(found)
 
 
-@_propagate_backward.register_kernel("cuda")  # type: ignore[untyped-decorator]
+@_propagate_backward.register_kernel("cuda")
 def _(*args: Any) -> tuple[Tensor, ...]:
     raise NotImplementedError(
         "the gradients of nlse.propagate have no CUDA kernel; give it tensors on the CPU"
