@@ -47,7 +47,9 @@ class BoxSolution:
         The smallest prior variance among them, relative to the largest. Above the default where the most that
         are allowed were not enough: then the kernels hold more than was used.
     history : list of dict
-        One entry per step: ``stage`` is "condition" (``misfit``, ``refinements``) or "newton" (``residual``, ``step``).
+        One entry per step: ``stage`` is "condition" (``misfit``, ``refinements``), "newton" (``residual``, ``step``) or
+        "learn" (``iterations``, ``failures``: how often the search left the positive definite region, and
+        ``log_marginal_likelihood`` with the search's noise).
     """
 
     def __init__(
