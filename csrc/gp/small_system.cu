@@ -101,7 +101,7 @@ int shared_of_device(int device) {
 
 template <class... Parameters, class... Arguments>
 void launch(const char* what, void (*kernel)(Parameters...), std::int64_t blocks, int threads, std::size_t shared,
-            cuda::Queue queue, Arguments... arguments) {
+            Queue queue, Arguments... arguments) {
     if (blocks == 0) return;
     // All that a block may have, and not what this one needs: another thread may be about to launch a larger one.
     fourfold::cuda::check(

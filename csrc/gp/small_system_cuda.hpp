@@ -5,13 +5,9 @@
 #include <cstddef>
 
 #include "gp/small_system.hpp"
+#include "support/cuda_queue.hpp"
 
 namespace fourfold::gp::cuda {
-
-struct Queue {
-    int device;
-    void* stream;  // a cudaStream_t
-};
 
 // Whether blocks of this device have the shared memory that such a system needs, for elements of 4 or 8 bytes.
 bool fits(const SmallSystem& system, std::size_t element, int device);

@@ -6,7 +6,7 @@
 #include <cstddef>
 
 #include "kan/bases.hpp"
-#include "kan/cuda_queue.hpp"
+#include "support/cuda_queue.hpp"
 
 namespace fourfold::kan::cuda {
 

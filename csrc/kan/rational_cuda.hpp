@@ -4,8 +4,8 @@
 
 #include <cstddef>
 
-#include "kan/cuda_queue.hpp"
 #include "kan/rational.hpp"
+#include "support/cuda_queue.hpp"
 
 namespace fourfold::kan::cuda {
 

@@ -7,13 +7,9 @@
 
 #include "nlse/ensemble_layout.hpp"
 #include "nlse/schemes.hpp"
+#include "support/cuda_queue.hpp"
 
 namespace fourfold::nlse::cuda {
-
-struct Queue {
-    int device;
-    void* stream;  // a cudaStream_t
-};
 
 // What does not change from call to call. A part of the medium is one row for all realisations or one for each.
 struct Ensemble {

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "pc/codec_gpu_program.hpp"
-#include "pc/cuda_queue.hpp"
+#include "support/cuda_queue.hpp"
 
 namespace fourfold::pc::cuda {
 

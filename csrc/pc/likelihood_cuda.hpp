@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "pc/cuda_queue.hpp"
 #include "pc/likelihood_gpu_program.hpp"
+#include "support/cuda_queue.hpp"
 
 namespace fourfold::pc::cuda {
 

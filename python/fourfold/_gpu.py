@@ -11,7 +11,7 @@ from typing import Any
 from fourfold import _core
 from fourfold._version import __version__
 
-__all__ = ["cuda_config", "cuda_kernels", "has_cuda_kernels", "no_cuda_kernels"]
+__all__ = ["cuda_config", "cuda_kernels", "current_stream", "has_cuda_kernels", "no_cuda_kernels"]
 
 _NAME = "fourfold._cuda"
 
@@ -47,6 +47,13 @@ def cuda_kernels() -> Any:
 def no_cuda_kernels() -> str:
     """Say why there are none."""
     return f"this installation of fourfold has no CUDA kernels ({_core.build_info()['cuda']})"
+
+
+def current_stream(device: int) -> int:
+    """Address of the stream that torch queues work on, without making a torch.cuda.Stream."""
+    import torch  # whose tensors they are that came; without it there are none
+
+    return torch._C._cuda_getCurrentRawStream(device)
 
 
 def cuda_config() -> dict[str, Any]:

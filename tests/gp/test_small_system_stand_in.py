@@ -125,7 +125,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     )
     monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: True)
     monkeypatch.setattr(_cuda_kernel, "cuda_kernels", lambda: fake)
-    monkeypatch.setattr(_cuda_kernel, "_current_stream", lambda device: STREAM)
+    monkeypatch.setattr(_cuda_kernel, "current_stream", lambda device: STREAM)
     monkeypatch.setattr(_cuda_kernel, "is_capturing", lambda: False)
     _cuda_kernel._fits.cache_clear()
     _cuda_kernel._system.cache_clear()

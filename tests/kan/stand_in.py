@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from fourfold.kan import _kernel
+from fourfold.kan import _basis_kernel, _kernel
 
 __all__ = ["DEVICE", "STREAM", "OnGpu", "pretend_a_stream", "there"]
 
@@ -36,4 +36,5 @@ def there(x: torch.Tensor) -> torch.Tensor:
 
 
 def pretend_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_kernel, "_current_stream", lambda device: STREAM)
+    for module in (_kernel, _basis_kernel):
+        monkeypatch.setattr(module, "current_stream", lambda device: STREAM)

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from fourfold import _core, nlse
-from fourfold.nlse import _kernel_cuda
+from fourfold.nlse import _cuda_kernel
 
 Tensor = torch.Tensor
 DEVICE, STREAM = 3, 12345
@@ -140,16 +140,16 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         twiddles_complex64=lambda n: np.arange(n, dtype=np.float32).tobytes(),
         twiddles_complex128=lambda n: np.arange(n, dtype=np.float64).tobytes(),
     )
-    monkeypatch.setattr(_kernel_cuda, "has_cuda_kernels", lambda: True)
-    monkeypatch.setattr(_kernel_cuda, "cuda_kernels", lambda: SimpleNamespace(nlse=kernels))
-    monkeypatch.setattr(_kernel_cuda, "_current_stream", lambda device: STREAM)
+    monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: True)
+    monkeypatch.setattr(_cuda_kernel, "cuda_kernels", lambda: SimpleNamespace(nlse=kernels))
+    monkeypatch.setattr(_cuda_kernel, "current_stream", lambda device: STREAM)
     monkeypatch.setattr(
-        _kernel_cuda, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
+        _cuda_kernel, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
     )
     monkeypatch.setattr(
-        _kernel_cuda,
+        _cuda_kernel,
         "_tables_of_grid",
-        lambda n, kind, dtype, device: _kernel_cuda._host_table(n, kind, dtype),
+        lambda n, kind, dtype, device: _cuda_kernel._host_table(n, kind, dtype),
     )
 
 
@@ -188,7 +188,7 @@ def test_same_answer_as_on_the_cpu(
     nlse.propagate  # noqa: B018 (registers the operator)
     expected = torch.ops.fourfold.nlse_propagate(psi0, T, omega, g, v, gamma, *options, None)
     given = [there(x) for x in (omega, g, v, gamma)]
-    psi, steps = _kernel_cuda.propagate(there(psi0), T, *given, *options)
+    psi, steps = _cuda_kernel.propagate(there(psi0), T, *given, *options)
     assert psi.dtype == dtype
     eps = torch.finfo(dtype).eps
     assert torch.allclose(psi.as_subclass(Tensor), expected[0], rtol=0, atol=200 * eps)
@@ -202,13 +202,13 @@ def test_one_field_and_no_field() -> None:
     g = torch.tensor(1.0)
     psi0 = torch.randn(N, dtype=torch.complex128)
     options = (None, None, "strang", 0.05, None, None, None)
-    psi, steps = _kernel_cuda.propagate(there(psi0), T, there(omega), there(g), *options)
+    psi, steps = _cuda_kernel.propagate(there(psi0), T, there(omega), there(g), *options)
     assert (psi.shape, steps.shape) == ((4, N), (3,))
     assert torch.equal(psi[0].as_subclass(Tensor), psi0)
-    psi, steps = _kernel_cuda.propagate(there(psi0), T[:1], there(omega), there(g), *options)
+    psi, steps = _cuda_kernel.propagate(there(psi0), T[:1], there(omega), there(g), *options)
     assert (psi.shape, steps.shape) == ((1, N), (0,))
     none = torch.empty(0, N, dtype=torch.complex64)
-    psi, steps = _kernel_cuda.propagate(there(none), T, there(omega), there(g), *options)
+    psi, steps = _cuda_kernel.propagate(there(none), T, there(omega), there(g), *options)
     assert (psi.shape, steps.shape) == ((4, 0, N), (3, 0))
 
 
@@ -227,7 +227,7 @@ def call(psi0: Any = None, n: int = N, **changed: Any) -> None:
         "atol": None,
         "dealias": None,
     }
-    _kernel_cuda.propagate(psi0, **(given | changed))
+    _cuda_kernel.propagate(psi0, **(given | changed))
 
 
 @pytest.mark.parametrize(
@@ -268,6 +268,6 @@ def test_refusals(changed: dict[str, Any], error: type[Exception], match: str) -
 
 
 def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_kernel_cuda, "has_cuda_kernels", lambda: False)
+    monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: False)
     with pytest.raises(NotImplementedError, match=r"has no CUDA kernels \("):
         call()

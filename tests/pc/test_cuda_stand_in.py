@@ -164,7 +164,7 @@ def stand_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: True)
     monkeypatch.setattr(_cuda_kernel, "cuda_kernels", lambda: fake)
     monkeypatch.setattr(_cuda_kernel, "_device_count", lambda: DEVICE + 1)
-    monkeypatch.setattr(_cuda_kernel, "_current_stream", lambda device: STREAM)
+    monkeypatch.setattr(_cuda_kernel, "current_stream", lambda device: STREAM)
     monkeypatch.setattr(_cuda_kernel, "moved", lambda tensor, device: tensor)
     empty = lambda count, dtype, device: torch.empty(max(count, 1), dtype=dtype)  # noqa: E731
     monkeypatch.setattr(_cuda_kernel, "_empty", empty)
@@ -281,6 +281,9 @@ def test_the_same_refusals(stand_in: Any) -> None:
         pc.compress(circuit, x, device=17)
     with pytest.raises(NotImplementedError, match="got the device meta"):
         pc.compress(circuit, x, device="meta")
+    for wrong in ("gpu0", 3.5, -1):
+        with pytest.raises(ValueError, match=r"device: expected cpu, cuda, cuda:0, .* got"):
+            pc.compress(circuit, x, device=wrong)
 
 
 def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:

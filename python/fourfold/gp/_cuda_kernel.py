@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fourfold._gpu import cuda_kernels, has_cuda_kernels
+from fourfold._gpu import cuda_kernels, current_stream, has_cuda_kernels
 
 __all__ = [
     "eigh",
@@ -25,11 +25,6 @@ __all__ = [
 
 MODES, SIZE, COUNT = 8, 64, 8
 """Systems of more modes, with larger factors or with more right-hand sides for each have no kernels."""
-
-
-def _current_stream(device: int) -> int:
-    # What torch.cuda.current_stream(device).cuda_stream says, without making a Stream.
-    return torch._C._cuda_getCurrentRawStream(device)
 
 
 def is_capturing() -> bool:
@@ -104,7 +99,7 @@ def spectral_forward(
         logdet=logdet.data_ptr(),
         status=status.data_ptr(),
         device=y.device.index,
-        stream=_current_stream(y.device.index),
+        stream=current_stream(y.device.index),
     )
     if not is_capturing() and bool(status.any()):
         return None
@@ -143,7 +138,7 @@ def spectral_backward(
         grad_y=0 if grad_y is None else grad_y.data_ptr(),
         middles=middles.data_ptr(),
         device=x.device.index,
-        stream=_current_stream(x.device.index),
+        stream=current_stream(x.device.index),
     )
     return grad_factors, grad_noise, grad_y
 
@@ -174,7 +169,7 @@ def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
         vectors=vectors.data_ptr(),
         status=status.data_ptr(),
         device=matrix.device.index,
-        stream=_current_stream(matrix.device.index),
+        stream=current_stream(matrix.device.index),
     )
     if bool(status.any()):
         raise ArithmeticError("the eigenvalue iteration did not converge")

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from fourfold import _core
-from fourfold._gpu import cuda_kernels, has_cuda_kernels, no_cuda_kernels
+from fourfold._gpu import cuda_kernels, current_stream, has_cuda_kernels, no_cuda_kernels
 from fourfold._threads import get_num_threads
-from fourfold.kan import _kernel
 from fourfold.kan._basis_formulas import ACTIVATIONS, COMBINATIONS
 
 __all__ = [
@@ -188,7 +187,7 @@ def _call(name: str, x: Tensor) -> Any:
     if x.is_cpu:
         return partial(getattr(_core.kan, full), threads=get_num_threads())
     device = x.device.index
-    stream = _kernel._current_stream(device)
+    stream = current_stream(device)
     return partial(getattr(cuda_kernels().kan, full), device=device, stream=stream)
 
 

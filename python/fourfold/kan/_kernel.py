@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from fourfold import _core
-from fourfold._gpu import cuda_kernels, has_cuda_kernels, no_cuda_kernels
+from fourfold._gpu import cuda_kernels, current_stream, has_cuda_kernels, no_cuda_kernels
 from fourfold._threads import get_num_threads
 from fourfold.kan._signature import VARIANTS, check
 
@@ -43,11 +43,6 @@ def no_kernel_for(device: torch.device) -> NotImplementedError:
         f"kan.rational has no kernel for tensors on {device}, only for the CPU{why}; "
         "implementation='torch' runs on any device"
     )
-
-
-def _current_stream(device: int) -> int:
-    # What torch.cuda.current_stream(device).cuda_stream says, without making a Stream.
-    return torch._C._cuda_getCurrentRawStream(device)
 
 
 def _scratch(size: int, like: Tensor) -> Tensor:
@@ -180,7 +175,7 @@ def forward(x: Tensor, numerator: Tensor, denominator: Tensor, variant: str, dim
     if plan.device is None:
         plan.forward(*addresses, 1 if plan.small else get_num_threads())
     else:
-        plan.forward(*addresses, plan.device, _current_stream(plan.device))
+        plan.forward(*addresses, plan.device, current_stream(plan.device))
     return out
 
 
@@ -222,7 +217,7 @@ def backward(
         plan.backward(*addresses, 1 if plan.small else get_num_threads())
     else:
         scratch = _scratch(plan.workspace, x)
-        plan.backward(*addresses, scratch.data_ptr(), plan.device, _current_stream(plan.device))
+        plan.backward(*addresses, scratch.data_ptr(), plan.device, current_stream(plan.device))
     if plan.convert_numerator:
         a_gradient = a_gradient.to(numerator.dtype)
     if plan.convert_denominator:

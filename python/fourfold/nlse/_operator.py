@@ -117,9 +117,9 @@ def _propagate(psi0: Tensor, t: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
 
 @_propagate.register_kernel("cuda")
 def _(*args: Any) -> tuple[Tensor, Tensor]:
-    from fourfold.nlse import _kernel_cuda
+    from fourfold.nlse import _cuda_kernel
 
-    return _kernel_cuda.propagate(*args[:-1])
+    return _cuda_kernel.propagate(*args[:-1])
 
 
 @torch.library.custom_op(

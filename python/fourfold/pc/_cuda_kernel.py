@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from fourfold import _core
-from fourfold._gpu import cuda_kernels, has_cuda_kernels, no_cuda_kernels
+from fourfold._gpu import cuda_kernels, current_stream, has_cuda_kernels, no_cuda_kernels
 from fourfold.pc._codec_kernel import OK, check_cells
 from fourfold.pc._kernel import tree_arguments
 
@@ -32,10 +32,17 @@ def checked_device(device: Any) -> torch.device | None:
     ------
     NotImplementedError
         If it is neither, or if this installation has no CUDA kernels.
+    ValueError
+        If it is no device.
     RuntimeError
-        If torch sees no such GPU, or the name is none of a device.
+        If torch sees no such GPU.
     """
-    meant = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
+    try:
+        meant = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device: expected cpu, cuda, cuda:0, or the index of a GPU, got {device!r}"
+        ) from error
     if meant.type == "cpu":
         return None
     require_kernels("device", meant)
@@ -63,11 +70,6 @@ def require_kernels(name: str, device: torch.device) -> None:
 
 def _device_count() -> int:
     return torch.cuda.device_count()
-
-
-def _current_stream(device: int) -> int:
-    # What torch.cuda.current_stream(device).cuda_stream says, without making a Stream.
-    return torch._C._cuda_getCurrentRawStream(device)
 
 
 def _empty(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -158,7 +160,7 @@ class CudaCodec:
             length=length.data_ptr(),
             status=status.data_ptr(),
             device=self._index,
-            stream=_current_stream(self._index),
+            stream=current_stream(self._index),
         )
         payloads, lengths, told = out.cpu().numpy(), length.tolist(), status.tolist()
         return [
@@ -194,7 +196,7 @@ class CudaCodec:
             scratch=_address(scratch),
             status=status.data_ptr(),
             device=self._index,
-            stream=_current_stream(self._index),
+            stream=current_stream(self._index),
         )
         cells[...] = there.cpu().numpy()[: cells.nbytes].view(cells.dtype).reshape(cells.shape)
         return [int(s) for s in status.tolist()]
@@ -258,7 +260,7 @@ class CudaModel:
                 scratch=_address(scratch),
                 out=out[begin:].data_ptr(),
                 device=index,
-                stream=_current_stream(index),
+                stream=current_stream(index),
             )
         return out
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fourfold._gpu import cuda_kernels, has_cuda_kernels, no_cuda_kernels
+from fourfold._gpu import cuda_kernels, current_stream, has_cuda_kernels, no_cuda_kernels
 from fourfold.nlse._inputs import check_choice, check_saved_times
 from fourfold.nlse._kernel import fourier_filter
 from fourfold.nlse.grid import Grid
@@ -87,7 +87,7 @@ def propagate(
     twiddles = _twiddles(n, psi0)
     multiplier = None if dealias is None else _filter(n, dealias, psi0)
     tables = _scratch(ensemble.tables_size(), psi0)
-    queue = {"device": device, "stream": _current_stream(device)}
+    queue = {"device": device, "stream": current_stream(device)}
     sizes: list[float] = []
     for i, (start, end) in enumerate(pairwise(times.tolist())):
         duration, steps = ensemble.interval(start, end, fixed)
@@ -226,11 +226,6 @@ def _fill(rows: Tensor, values: list[float]) -> None:
 
 def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
-
-
-def _current_stream(device: int) -> int:
-    # What torch.cuda.current_stream(device).cuda_stream says, without making a Stream.
-    return torch._C._cuda_getCurrentRawStream(device)
 
 
 def _scratch(size: int, like: Tensor) -> Tensor:
