@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "support/host_device.hpp"
+
 namespace fourfold::gp {
 
 // Row-major p x p matrices.
@@ -25,7 +27,7 @@ inline const double* stationary_covariance(int order) {
 // series of positive terms (or its complement, once that is small), the others down from it by integration by parts,
 // where only positive numbers are added. As a difference of matrices, P_inf - A P_inf A', the noise of a short step
 // would be lost in rounding: it is of the order tau^5.
-inline void incomplete_moments(double tau, double* moments) {
+FOURFOLD_INLINE void incomplete_moments(double tau, double* moments) {
     const double decay = std::exp(-2 * tau);
     if (tau < 12) {
         double term = std::pow(tau, 5) / 5, sum = term;
@@ -41,7 +43,7 @@ inline void incomplete_moments(double tau, double* moments) {
     for (int k = 4; k > 0; --k) moments[k - 1] = (2 * moments[k] + decay * power[k]) / k;
 }
 
-inline void matern_step(int order, double tau, MaternStep& step) {
+FOURFOLD_INLINE void matern_step(int order, double tau, MaternStep& step) {
     const double decay = std::exp(-tau);
     if (order == 1) {
         step.transition[0] = decay;

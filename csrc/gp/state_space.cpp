@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "gp/matern_steps.hpp"
+#include "gp/state_space_formula.hpp"
 
 namespace fourfold::gp {
 
@@ -16,13 +17,6 @@ int state_size(const StateSpaceModel& model) {
     for (int c = 0; c < model.components; ++c) size += model.order[c];
     return size;
 }
-
-// Square matrices are row-major with D columns. D is a constant, so that the loops unroll.
-template <int D>
-struct Moments {
-    double mean[D];
-    double covariance[D * D];
-};
 
 template <int D>
 struct Step {
@@ -51,22 +45,23 @@ public:
         });
         log_likelihood = 0;
         for (std::size_t t = 0; t < series_.count; ++t) {
-            if (t > 0) predict(state, series_.time[t] - series_.time[t - 1]);
+            if (t > 0) {
+                const Step<D>& s = step(series_.time[t] - series_.time[t - 1]);
+                predict<D>(s.transition, s.noise, state);
+            }
             if (predicted != nullptr) predicted[t] = state;
             if (!series_.observed[t]) continue;
-            const double error = series_.value[t] - observation(state.mean);
-            const double s = update(state, t);
+            const double error = series_.value[t] - observation<D>(observes_, state.mean);
+            const double s = update<D>(observes_, series_.value[t], series_.noise[t], state);
             if (!(s > 0) || !std::isfinite(s)) return {t, s};
             log_likelihood -= 0.5 * (kLog2Pi + std::log(s) + error * error / s);
         }
         return {series_.count, 0};
     }
 
-    // Backward in time: the adjoint of `forward`. Its adjoint of the predicted mean, times the predicted covariance, is
-    // the smoother's correction of the mean (Bryson and Frazier 1963); `information_` does the same for the variance.
+    // Backward in time: the adjoint of `forward`, and the smoother.
     void backward(const Moments<D>* predicted, const StateSpaceResults& out) {
-        Moments<D> adjoint{};
-        double information[D * D] = {};
+        Adjoint<D> adjoint{};
         for (int c = 0; c < model_.components; ++c) {
             if (out.by_rate != nullptr) out.by_rate[c] = 0;
             if (out.by_variance != nullptr) out.by_variance[c] = 0;
@@ -74,14 +69,23 @@ public:
         for (std::size_t t = series_.count; t-- > 0;) {
             const Moments<D>& before = predicted[t];
             double by_value = 0, by_noise = 0;
-            if (series_.observed[t]) pass_observation(before, t, adjoint, information, by_value, by_noise);
+            if (series_.observed[t]) {
+                pass_observation<D>(observes_, series_.value[t], series_.noise[t], before, adjoint, by_value, by_noise);
+            }
             if (out.by_value != nullptr) out.by_value[t] = by_value;
             if (out.by_noise != nullptr) out.by_noise[t] = by_noise;
-            smooth(before, adjoint, information, t, out);
+            if (out.mean != nullptr || out.deviation2 != nullptr) {
+                double mean, variance;
+                smooth<D>(observes_, before, adjoint, mean, variance);
+                if (out.mean != nullptr) out.mean[t] = mean;
+                if (out.deviation2 != nullptr) out.deviation2[t] = variance;
+            }
             if (t == 0) break;
             Moments<D> earlier = predicted[t - 1];
-            if (series_.observed[t - 1]) update(earlier, t - 1);
-            pass_step(earlier, series_.time[t] - series_.time[t - 1], adjoint, information, out);
+            if (series_.observed[t - 1]) {
+                update<D>(observes_, series_.value[t - 1], series_.noise[t - 1], earlier);
+            }
+            pass_step(earlier, series_.time[t] - series_.time[t - 1], adjoint, out);
         }
         if (series_.count > 0 && out.by_variance != nullptr) {
             each_entry([&](int c, int i, int j, int k) {
@@ -102,17 +106,6 @@ private:
         }
     }
 
-    double observation(const double* state) const {
-        double sum = 0;
-        for (int i = 0; i < D; ++i) sum += observes_[i] * state[i];
-        return sum;
-    }
-
-    // covariance times the observation vector
-    void observe_columns(const double* covariance, double* column) const {
-        for (int i = 0; i < D; ++i) column[i] = observation(covariance + i * D);
-    }
-
     const Step<D>& step(double length) {
         if (length == step_.length) return step_;
         step_.length = length;
@@ -128,135 +121,11 @@ private:
         return step_;
     }
 
-    // out = a b or a b'
-    static void multiply(const double* a, const double* b, double* out) {
-        for (int i = 0; i < D; ++i) {
-            double row[D] = {};
-            for (int k = 0; k < D; ++k) {
-                for (int j = 0; j < D; ++j) row[j] += a[i * D + k] * b[k * D + j];
-            }
-            std::memcpy(out + i * D, row, sizeof row);
-        }
-    }
-    static void multiply_transposed(const double* a, const double* b, double* out) {
-        for (int i = 0; i < D; ++i) {
-            for (int j = 0; j < D; ++j) {
-                double sum = 0;
-                for (int k = 0; k < D; ++k) sum += a[i * D + k] * b[j * D + k];
-                out[i * D + j] = sum;
-            }
-        }
-    }
-    // out = a' b a for a symmetric b
-    static void congruence(const double* a, const double* b, double* out) {
-        double product[D * D];
-        multiply(b, a, product);
-        for (int i = 0; i < D; ++i) {
-            for (int j = 0; j < D; ++j) {
-                double sum = 0;
-                for (int k = 0; k < D; ++k) sum += a[k * D + i] * product[k * D + j];
-                out[i * D + j] = sum;
-            }
-        }
-    }
-
-    void predict(Moments<D>& state, double length) {
-        const Step<D>& s = step(length);
-        double mean[D] = {}, product[D * D];
-        for (int i = 0; i < D; ++i) {
-            for (int j = 0; j < D; ++j) mean[i] += s.transition[i * D + j] * state.mean[j];
-        }
-        std::memcpy(state.mean, mean, sizeof mean);
-        multiply(s.transition, state.covariance, product);
-        multiply_transposed(product, s.transition, state.covariance);
-        for (int i = 0; i < D * D; ++i) state.covariance[i] += s.noise[i];
-    }
-
-    // Joseph's form, (I - kh) P (I - kh)' + k r k', because P - p p'/s loses what is left of P if r is small.
-    double update(Moments<D>& state, std::size_t t) const {
-        double p[D], gain[D], left[D * D];
-        observe_columns(state.covariance, p);
-        const double r = series_.noise[t], s = observation(p) + r;
-        const double error = series_.value[t] - observation(state.mean);
-        for (int i = 0; i < D; ++i) {
-            gain[i] = p[i] / s;
-            state.mean[i] += gain[i] * error;
-        }
-        for (int i = 0; i < D; ++i) {
-            for (int j = 0; j < D; ++j) left[i * D + j] = state.covariance[i * D + j] - gain[i] * p[j];
-        }
-        for (int i = 0; i < D; ++i) {
-            const double h = observation(left + i * D);
-            for (int j = 0; j < D; ++j) left[i * D + j] += (r * gain[i] - h) * gain[j];
-        }
-        for (int i = 0; i < D; ++i) {
-            for (int j = 0; j < D; ++j) {
-                state.covariance[i * D + j] = 0.5 * (left[i * D + j] + left[j * D + i]);
-            }
-        }
-        return s;
-    }
-
-    void pass_observation(const Moments<D>& before, std::size_t t, Moments<D>& adjoint, double* information,
-                          double& by_value, double& by_noise) const {
-        double p[D], pushed[D], by_p[D];
-        observe_columns(before.covariance, p);
-        const double s = observation(p) + series_.noise[t];
-        const double e = (series_.value[t] - observation(before.mean)) / s;
-        double along = 0, quadratic = 0;
-        for (int i = 0; i < D; ++i) {
-            along += adjoint.mean[i] * p[i];
-            pushed[i] = 0;
-            for (int j = 0; j < D; ++j) pushed[i] += adjoint.covariance[i * D + j] * p[j];
-        }
-        for (int i = 0; i < D; ++i) quadratic += p[i] * pushed[i];
-        const double by_error = along / s - e;
-        by_noise = (quadratic / s - along * e) / s - 0.5 * (1 / s - e * e);
-        by_value = by_error;
-        for (int i = 0; i < D; ++i) {
-            by_p[i] = adjoint.mean[i] * e - 2 * pushed[i] / s + by_noise * observes_[i];
-        }
-        for (int i = 0; i < D; ++i) {
-            adjoint.mean[i] -= by_error * observes_[i];
-            for (int j = 0; j < D; ++j) {
-                adjoint.covariance[i * D + j] += 0.5 * (by_p[i] * observes_[j] + observes_[i] * by_p[j]);
-            }
-        }
-        // (I - kh)' information (I - kh) + h h'/s
-        double k_information[D] = {}, k_information_k = 0;
-        for (int i = 0; i < D; ++i) {
-            for (int j = 0; j < D; ++j) k_information[j] += p[i] / s * information[i * D + j];
-        }
-        for (int j = 0; j < D; ++j) k_information_k += k_information[j] * p[j] / s;
-        for (int i = 0; i < D; ++i) {
-            for (int j = 0; j < D; ++j) {
-                information[i * D + j] += observes_[i] * observes_[j] * (k_information_k + 1 / s) -
-                                          observes_[i] * k_information[j] - k_information[i] * observes_[j];
-            }
-        }
-    }
-
-    void smooth(const Moments<D>& before, const Moments<D>& adjoint, const double* information, std::size_t t,
-                const StateSpaceResults& out) const {
-        if (out.mean == nullptr && out.deviation2 == nullptr) return;
-        double p[D];
-        observe_columns(before.covariance, p);
-        double mean = observation(before.mean), variance = observation(p);
-        for (int i = 0; i < D; ++i) {
-            mean += p[i] * adjoint.mean[i];
-            for (int j = 0; j < D; ++j) variance -= p[i] * information[i * D + j] * p[j];
-        }
-        if (out.mean != nullptr) out.mean[t] = mean;
-        if (out.deviation2 != nullptr) out.deviation2[t] = variance;
-    }
-
-    void pass_step(const Moments<D>& earlier, double length, Moments<D>& adjoint, double* information,
-                   const StateSpaceResults& out) {
+    void pass_step(const Moments<D>& earlier, double length, Adjoint<D>& adjoint, const StateSpaceResults& out) {
         const Step<D>& s = step(length);
         if (out.by_rate != nullptr || out.by_variance != nullptr) {
-            double by_transition[D * D], product[D * D];
-            multiply(s.transition, earlier.covariance, product);
-            multiply(adjoint.covariance, product, by_transition);
+            double by_transition[D * D];
+            pull_transition<D>(s.transition, earlier, adjoint, by_transition);
             each_entry([&](int c, int i, int j, int k) {
                 const MaternStep& part = s.part[c];
                 const double by_a = 2 * by_transition[i * D + j] + adjoint.mean[i] * earlier.mean[j];
@@ -266,16 +135,7 @@ private:
                 if (out.by_variance != nullptr) out.by_variance[c] += by_q * part.noise[k];
             });
         }
-        double mean[D] = {};
-        for (int i = 0; i < D; ++i) {
-            for (int j = 0; j < D; ++j) mean[j] += s.transition[i * D + j] * adjoint.mean[i];
-        }
-        std::memcpy(adjoint.mean, mean, sizeof mean);
-        double result[D * D];
-        congruence(s.transition, adjoint.covariance, result);
-        std::memcpy(adjoint.covariance, result, sizeof result);
-        congruence(s.transition, information, result);
-        std::memcpy(information, result, sizeof result);
+        pass_transition<D>(s.transition, adjoint);
     }
 
     const StateSpaceModel& model_;

@@ -279,7 +279,48 @@ class _SmallSystem:
         stream: int,
     ) -> None: ...
 
+class _StateSpace:
+    def __init__(
+        self,
+        *,
+        order: Sequence[int],
+        rate: Sequence[float],
+        variance: Sequence[float],
+        series: int,
+        count: int,
+    ) -> None: ...
+    def size(self) -> int: ...
+    def scratch_count(self) -> int: ...
+    def likelihood(
+        self,
+        *,
+        data: Sequence[int],
+        reached: int,
+        predicted: int,
+        log_likelihood: int,
+        by_noise: int,
+        by_rate: int,
+        by_log_variance: int,
+        scratch: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def posterior(
+        self,
+        *,
+        data: Sequence[int],
+        reached: int,
+        predicted: int,
+        place: int,
+        mean: int,
+        variance: int,
+        scratch: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
 class _Gp:
+    StateSpace: type[_StateSpace]
     SmallSystem_float32: type[_SmallSystem]
     SmallSystem_float64: type[_SmallSystem]
     def eigh_fits(self, n: int, device: int) -> bool: ...

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from fourfold.errors import NotPositiveDefiniteError
 
-__all__ = ["checked_variance"]
+__all__ = ["checked_variance", "checked_variance_there"]
 
 Array = npt.NDArray[np.float64]
 
@@ -30,7 +31,19 @@ def checked_variance(variance: Array, prior: float) -> tuple[Array, int]:
     """
     negative = variance < 0
     count = int(negative.sum())
-    smallest = float(variance.min(initial=0.0))
+    _refuse(float(variance.min(initial=0.0)), prior)
+    return np.where(negative, 0.0, variance), count
+
+
+def checked_variance_there(variance: Tensor, prior: float) -> tuple[Tensor, int]:
+    """As `checked_variance`, of a tensor on any device. Waits for the device."""
+    negative = variance < 0
+    count = int(negative.sum())
+    _refuse(float(variance.min()) if variance.numel() else 0.0, prior)
+    return variance.masked_fill(negative, 0.0), count
+
+
+def _refuse(smallest: float, prior: float) -> None:
     # Written so that a NaN is refused, too.
     if not (smallest >= -_ROUNDING * prior):
         raise NotPositiveDefiniteError(
@@ -38,4 +51,3 @@ def checked_variance(variance: Array, prior: float) -> tuple[Array, int]:
             "for this kernel, whose matrix is singular to rounding",
             smallest_eigenvalue=smallest,
         )
-    return np.where(negative, 0.0, variance), count

@@ -11,7 +11,7 @@ from fourfold import _core
 from fourfold._threads import get_num_threads
 from fourfold.errors import NotPositiveDefiniteError
 
-__all__ = ["Pass", "run_filter"]
+__all__ = ["Pass", "not_positive", "run_filter"]
 
 Array = npt.NDArray[np.float64]
 
@@ -74,13 +74,18 @@ def run_filter(
     )
     for row, (at, predicted) in enumerate(reached):
         if at < count:
-            raise NotPositiveDefiniteError(
-                f"series {row}: the variance that the filter predicts for observation {at} (t = {time[at]:.6g}) is "
-                f"{predicted:.3g}; two observations at one time need noise",
-                batch=row,
-                pivot=at,
-                smallest_eigenvalue=predicted,
-            )
+            raise not_positive(row, at, time, predicted)
     if not backward:
         return Pass(likelihood, None, None, None, None, None, None)
     return Pass(likelihood, *results)
+
+
+def not_positive(row: int, at: int, time: Array, predicted: float) -> NotPositiveDefiniteError:
+    """The error of a series that the filter could not take to its end."""
+    return NotPositiveDefiniteError(
+        f"series {row}: the variance that the filter predicts for observation {at} (t = {time[at]:.6g}) is "
+        f"{predicted:.3g}; two observations at one time need noise",
+        batch=row,
+        pivot=at,
+        smallest_eigenvalue=predicted,
+    )

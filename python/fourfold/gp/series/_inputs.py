@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from fourfold.gp._inputs import (
     as_array,
@@ -16,54 +17,34 @@ from fourfold.gp._inputs import (
     kind_is_torch,
 )
 from fourfold.gp.kernels import Kernel, Matern, Sum
+from fourfold.gp.series._cuda_filter import SeriesThere
+from fourfold.gp.series._series import Series
 
-__all__ = ["Series", "checked_noise", "checked_series", "checked_times", "components"]
+__all__ = ["checked_noise", "checked_series", "checked_times", "components"]
 
 Array = npt.NDArray[np.float64]
 
 _LARGEST_STATE = 12
 
 
-@dataclass(frozen=True)
-class Series:
-    """B series of observations at common times, in the order of these.
-
-    Attributes
-    ----------
-    time : ndarray, shape (T,)
-        Not decreasing.
-    value : ndarray, shape (B, T)
-        Less the mean; 0 where missing.
-    observed : ndarray of bool, shape (B, T)
-    noise : ndarray, shape (T,), or None
-        A variance for every time, if these were given.
-    single : bool
-        Whether y was a vector.
-    torch : bool
-        Whether y was a tensor.
-    """
-
-    time: Array
-    value: Array
-    observed: npt.NDArray[np.bool_]
-    noise: Array | None
-    single: bool
-    torch: bool
-
-
 def checked_times(t: Any) -> Array:
     """A vector of finite numbers whose squares are finite too."""
+    if isinstance(t, Tensor) and t.device.type == "cuda":
+        t = t.cpu()  # few numbers, whose order decides all that follows
     time = finite_vector("t", t)
     check_magnitude("t", time)
     return time
 
 
-def checked_series(t: Any, y: Any, observed: Any, mean: float, noise: Array) -> Series:
+def checked_series(
+    t: Any, y: Any, observed: Any, mean: float, noise: Array
+) -> Series | SeriesThere:
     """Arguments of `StateSpaceGP.fit`."""
     time = checked_times(t)
+    if isinstance(y, Tensor) and y.device.type == "cuda":
+        return _checked_there(time, y, observed, mean, noise)
     value = as_array("y", y)
-    if value.ndim not in (1, 2) or value.shape[-1] != time.size:
-        raise ValueError(f"y: expected shape ({time.size},) or (B, {time.size}), got {value.shape}")
+    _check_shapes(time, value.shape, noise)
     single = value.ndim == 1
     value = np.atleast_2d(value)
     seen = np.ones(value.shape, dtype=bool)
@@ -79,8 +60,6 @@ def checked_series(t: Any, y: Any, observed: Any, mean: float, noise: Array) -> 
             f"y: {int(bad.sum())} observed entries are NaN or infinite; say observed= where they are missing"
         )
     check_magnitude("y", np.where(seen, value, 0.0))
-    if noise.ndim == 1 and noise.size != time.size:
-        raise ValueError(f"noise: expected a number or shape ({time.size},), got {noise.shape}")
     order = np.argsort(time, kind="stable")
     return Series(
         time=time[order],
@@ -89,6 +68,62 @@ def checked_series(t: Any, y: Any, observed: Any, mean: float, noise: Array) -> 
         noise=noise[order] if noise.ndim == 1 else None,
         single=single,
         torch=kind_is_torch(y),
+    )
+
+
+def _check_shapes(time: Array, shape: tuple[int, ...], noise: Array) -> None:
+    if len(shape) not in (1, 2) or shape[-1] != time.size:
+        raise ValueError(
+            f"y: expected shape ({time.size},) or (B, {time.size}), got {tuple(shape)}"
+        )
+    if noise.ndim == 1 and noise.size != time.size:
+        raise ValueError(f"noise: expected a number or shape ({time.size},), got {noise.shape}")
+
+
+def _checked_there(time: Array, y: Tensor, observed: Any, mean: float, noise: Array) -> SeriesThere:
+    """The same of a tensor on a GPU. Waits for the device."""
+    if y.requires_grad:
+        raise TypeError(
+            "y: this tensor requires a gradient, which does not pass through; detach() it"
+        )
+    if y.layout != torch.strided:
+        raise TypeError(f"y: expected a dense tensor, got layout {y.layout}")
+    if y.dtype == torch.bool or y.is_complex():
+        raise TypeError(f"y: expected real numbers, got {y.dtype}")
+    _check_shapes(time, y.shape, noise)
+    value = (y[None] if y.ndim == 1 else y).detach().double()
+    seen = torch.ones_like(value, dtype=torch.bool)
+    if observed is not None:
+        seen = (
+            observed
+            if isinstance(observed, Tensor)
+            else torch.from_numpy(as_mask("observed", observed))
+        )
+        if seen.dtype != torch.bool:
+            raise TypeError(f"observed: expected bool, True where observed, got {seen.dtype}")
+        seen = seen.to(value.device)
+        seen = seen[None] if seen.ndim == 1 else seen
+        if seen.shape != value.shape:
+            raise ValueError(
+                f"observed: expected the shape of y, {tuple(y.shape)}, got {np.shape(observed)}"
+            )
+    value = torch.where(seen, value, 0.0)
+    bad = int((~value.isfinite()).sum())
+    if bad:
+        raise ValueError(
+            f"y: {bad} observed entries are NaN or infinite; say observed= where they are missing"
+        )
+    if value.numel():
+        check_magnitude("y", np.array(float(value.abs().max())))
+    order = np.argsort(time, kind="stable")
+    rows = torch.from_numpy(order).to(value.device)
+    return SeriesThere(
+        time=time[order],
+        value=torch.where(seen, value - mean, 0.0).mT[rows].contiguous(),
+        observed=seen.mT[rows].contiguous(),
+        noise=noise[order] if noise.ndim == 1 else None,
+        single=y.ndim == 1,
+        device=y.device.index,
     )
 
 

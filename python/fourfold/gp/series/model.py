@@ -8,25 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.gp._info import PredictInfo
-from fourfold.gp._inputs import (
-    as_array,
-    checked_count,
-    checked_number,
-    in_kind_of,
-    kind_is_torch,
-)
+from fourfold.gp._inputs import as_array, checked_count, checked_number
 from fourfold.gp._maximise import maximise
-from fourfold.gp._variance import checked_variance
-from fourfold.gp.kernels import Kernel, Matern
+from fourfold.gp.kernels import Kernel
 from fourfold.gp.kernels._parameters import Bounds, check_start, checked_bounds
-from fourfold.gp.series._filter import Pass, run_filter
-from fourfold.gp.series._inputs import (
-    Series,
-    checked_noise,
-    checked_series,
-    checked_times,
-    components,
-)
+from fourfold.gp.series._cuda_filter import SeriesThere
+from fourfold.gp.series._inputs import checked_noise, checked_series, checked_times, components
+from fourfold.gp.series._series import Series, rate
 
 __all__ = ["StateSpaceGP"]
 
@@ -102,7 +90,8 @@ class StateSpaceGP:
         t : array_like or tensor of float, shape (T,)
             Times in any order; they may repeat.
         y : array_like or tensor of float, shape (T,) or (B, T)
-            Observations; B independent series share times and hyperparameters.
+            Observations; B independent series share times and hyperparameters. A CUDA tensor stays on its GPU, and the
+            series are filtered there, side by side; the kernel's state has at most 4 components then.
         observed : array_like or tensor of bool, shape of ``y``, optional
             False where ``y`` is missing (whatever it holds there).
 
@@ -121,13 +110,16 @@ class StateSpaceGP:
             rounding is to be gained.
         NotPositiveDefiniteError
             Two observations at one time without noise.
+        NotImplementedError
+            A CUDA tensor, and a kernel with a larger state, or an installation without CUDA kernels.
         """
         data = checked_series(t, y, observed, self.mean, self.noise)
         theta = self._theta(self.kernel, float(self.noise) if self._learns_noise else None)
         learns = self.max_iterations > 0 and theta.size > 0
-        if learns and not data.observed.any():
+        count = data.count
+        if learns and not count:
             raise ValueError(
-                f"y: nothing to learn from, none of {data.value.size} entries is observed; with max_iterations=0 the "
+                f"y: nothing to learn from, none of {data.size} entries is observed; with max_iterations=0 the "
                 "prior is predicted"
             )
         if learns:
@@ -140,7 +132,7 @@ class StateSpaceGP:
                 lambda at: self._likelihood(data, at),
                 theta,
                 bounds,
-                count=int(data.observed.sum()),
+                count=count,
                 max_iterations=self.max_iterations,
             )
             theta = found.theta
@@ -167,7 +159,8 @@ class StateSpaceGP:
 
         Returns
         -------
-        array or tensor of float64, shape (m,) or (B, m), as t is (a list: as y was), or a tuple of what was asked for
+        array or tensor of float64, shape (m,) or (B, m), as t is (a list: as y was), or a tuple of what was asked for; if y
+        was on a GPU, a tensor there
 
         Raises
         ------
@@ -176,27 +169,16 @@ class StateSpaceGP:
         """
         data = self._fitted("predict")
         new = checked_times(t)
-        times = np.concatenate([data.time, new])
-        order = np.argsort(times, kind="stable")
-        empty = np.zeros((data.value.shape[0], new.size))
-        value = np.concatenate([data.value, empty], axis=1)[:, order]
-        noise = np.concatenate([self._noise_rows(), empty], axis=1)[:, order]
-        observed = np.concatenate([data.observed, empty.astype(bool)], axis=1)[:, order]
-        result = self._run(self.kernel_, times[order], value, noise, observed, backward=True)
-        assert result.mean is not None
-        assert result.variance is not None
-        back = np.empty_like(order)
-        back[order] = np.arange(order.size)
-        mean = self.mean + result.mean[:, back[data.time.size :]]
-        variance, zeroed = checked_variance(
-            result.variance[:, back[data.time.size :]], self.kernel_.variance_at_zero
+        noise = self.noise_ if data.noise is None else data.noise
+        mean, deviation, zeroed = data.posterior(
+            components(self.kernel_), noise, new, self.kernel_.variance_at_zero
         )
+        mean = self.mean + mean
         if data.single:
-            mean, variance = mean[0], variance[0]
-        tensor = kind_is_torch(t, data.torch)
-        results: list[Any] = [in_kind_of(mean, tensor)]
+            mean, deviation = mean[0], deviation[0]
+        results: list[Any] = [data.in_kind(mean, t)]
         if return_std:
-            results.append(in_kind_of(np.sqrt(variance), tensor))
+            results.append(data.in_kind(deviation, t))
         if return_info:
             results.append(PredictInfo(("kalman smoother",), zeroed))
         return results[0] if len(results) == 1 else tuple(results)
@@ -220,7 +202,7 @@ class StateSpaceGP:
             raise ValueError(f"theta: expected shape {(size,)}, got {vector.shape}")
         return self._likelihood(data, vector)
 
-    def _fitted(self, method: str) -> Series:
+    def _fitted(self, method: str) -> Series | SeriesThere:
         if not hasattr(self, "kernel_"):
             raise ValueError(f"{method}: call fit first")
         return self._data
@@ -228,57 +210,21 @@ class StateSpaceGP:
     def _theta(self, kernel: Kernel, noise: float | None) -> Array:
         return np.append(kernel.theta, [] if noise is None else np.log(noise))
 
-    def _noise_rows(self) -> Array:
-        data = self._data
-        noise = np.full(data.time.size, self.noise_) if data.noise is None else data.noise
-        return np.ascontiguousarray(np.broadcast_to(noise, data.value.shape))
-
-    def _likelihood(self, data: Series, theta: Array) -> tuple[float, Array]:
+    def _likelihood(self, data: Series | SeriesThere, theta: Array) -> tuple[float, Array]:
         kernel_size = self.kernel.theta.size
-        kernel = self.kernel.with_theta(theta[:kernel_size])
+        parts = components(self.kernel.with_theta(theta[:kernel_size]))
         if self._learns_noise:
-            noise = np.full_like(data.value, np.exp(theta[kernel_size]))
+            noise: float | Array = float(np.exp(theta[kernel_size]))
         else:
-            row = self.noise if data.noise is None else data.noise
-            noise = np.ascontiguousarray(np.broadcast_to(row, data.value.shape))
-        result = self._run(kernel, data.time, data.value, noise, data.observed, backward=True)
-        assert result.by_rate is not None
-        assert result.by_variance is not None
-        assert result.by_noise is not None
-        by_rate, by_variance = result.by_rate.sum(0), result.by_variance.sum(0)
+            noise = self.noise if data.noise is None else data.noise
+        found = data.likelihood(parts, noise)
         gradient = []
-        for part, rate, variance in zip(components(kernel), by_rate, by_variance, strict=True):
+        for part, by_rate, by_variance in zip(parts, found.by_rate, found.by_variance, strict=True):
             lengthscale_parameter, variance_parameter = part.parameters
             if lengthscale_parameter.free:
-                gradient.append(-rate * _rate(part))
+                gradient.append(-by_rate * rate(part))
             if variance_parameter.free:
-                gradient.append(variance * part.variance)
+                gradient.append(by_variance * part.variance)
         if self._learns_noise:
-            gradient.append(float(np.sum(result.by_noise * noise)))
-        return float(result.log_likelihood.sum()), np.array(gradient)
-
-    def _run(
-        self,
-        kernel: Kernel,
-        time: Array,
-        value: Array,
-        noise: Array,
-        observed: npt.NDArray[np.bool_],
-        *,
-        backward: bool,
-    ) -> Pass:
-        parts = components(kernel)
-        return run_filter(
-            [round(part.nu + 0.5) for part in parts],
-            np.array([_rate(part) for part in parts]),
-            np.array([part.variance for part in parts]),
-            np.ascontiguousarray(time),
-            np.ascontiguousarray(value),
-            np.ascontiguousarray(noise),
-            np.ascontiguousarray(observed),
-            backward=backward,
-        )
-
-
-def _rate(part: Matern) -> float:
-    return float(np.sqrt(2 * part.nu)) / part.lengthscale
+            gradient.append(found.by_log_noise)
+        return found.value, np.array(gradient)
