@@ -1,4 +1,5 @@
-// The derivatives in z of the envelopes g(z; a), in lanes: g[0..Top]. Included by kernel sources only.
+// The derivatives in z of the envelopes g(z; a), of a number or of lanes: g[0..Top]. Included by kernel sources, and
+// for single numbers by GPU sources and by tests that run them on the host.
 #pragma once
 
 #include "gp/covariance.hpp"
@@ -9,26 +10,26 @@ namespace {
 
 using namespace fourfold::FOURFOLD_LEVEL;
 
-constexpr int V = kWidest<double>;
-using Vec = Lanes<double, V>;
+template <class Vec>
+constexpr int kLanesOf = sizeof(Vec) / sizeof(double);
 
 // Top goes one beyond the highest order, because d/da needs z g^(order + 1). That one jumps at 0 for the Matern
 // functions, but the factor z makes either side's value right.
-template <Form E, int Top>
+template <Form E, int Top, class Vec>
 FOURFOLD_INLINE void envelope_jet(Vec z, double a, Vec* g) {
     const Vec zero{};
     if constexpr (E == Form::gaussian) {
         // g^(r+1) = -2a (z g^(r) + r g^(r-1))
-        g[0] = exp_of_negative<double, V>(z * z * -a);
+        g[0] = exp_of_negative<double, kLanesOf<Vec>>(z * z * -a);
         const Vec slope = z * (-2 * a);
-#pragma GCC unroll 8
+        FOURFOLD_UNROLL(8)
         for (int r = 0; r < Top; ++r) {
             g[r + 1] = slope * g[r];
             if (r > 0) g[r + 1] += g[r - 1] * (-2.0 * r * a);
         }
     } else {
         const Vec t = (z < zero ? -z : z) * a;
-        const Vec e = exp_of_negative<double, V>(-t);
+        const Vec e = exp_of_negative<double, kLanesOf<Vec>>(-t);
         const Vec side = z < zero ? zero - 1.0 : zero + 1.0;
         const double a2 = a * a;
         if constexpr (E == Form::matern12) {

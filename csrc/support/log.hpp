@@ -22,7 +22,7 @@ FOURFOLD_INLINE Lanes<double, V> log_of_1_plus(Lanes<double, V> u) {
     const Vec e = same_bits<Vec>(exponent + same_bits<std::int64_t>(magic)) - magic;
     const Vec t = f / (f + 2.0), t2 = t * t;
     Vec sum = t2 * (1.0 / 21) + 1.0 / 19;
-#pragma GCC unroll 16
+    FOURFOLD_UNROLL(16)
     for (int i = 17; i >= 3; i -= 2) sum = sum * t2 + 1.0 / i;
     const Vec small = e * ln2_low + lost / s;
     return e * ln2_high + (2.0 * t + (2.0 * t * (t2 * sum) + small));
