@@ -26,5 +26,6 @@ PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
     register_cuda_pc(pc);
     py::module_ gp = module.def_submodule("gp");
     register_cuda_gp(gp);
+    register_cuda_gp_kernels(gp);
     register_cuda_gp_series(gp);
 }

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 void register_cuda_gp(pybind11::module_& module);
+void register_cuda_gp_kernels(pybind11::module_& module);
 void register_cuda_gp_series(pybind11::module_& module);
 void register_cuda_kan(pybind11::module_& module);
 void register_cuda_kan_bases(pybind11::module_& module);

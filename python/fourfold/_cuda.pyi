@@ -321,6 +321,57 @@ class _StateSpace:
 
 class _Gp:
     StateSpace: type[_StateSpace]
+    def covariance_jet(
+        self,
+        *,
+        form: int,
+        components: int,
+        parameters: int,
+        points: Sequence[int],
+        columns: int,
+        n: int,
+        out: Sequence[int],
+        add: bool,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def covariance_product(
+        self,
+        *,
+        a: Sequence[int],
+        b: Sequence[int],
+        n: int,
+        out: Sequence[int],
+        add: bool,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def covariance_product_pull_back(
+        self,
+        *,
+        b: Sequence[int],
+        cotangent: Sequence[int],
+        n: int,
+        by_a: Sequence[int],
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def covariance_parts(self, components: int, lags: int) -> int: ...
+    def covariance_pull_back(
+        self,
+        *,
+        form: int,
+        components: int,
+        parameters: int,
+        points: Sequence[int],
+        columns: int,
+        n: int,
+        cotangent: Sequence[int],
+        gradient: int,
+        parts: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
     SmallSystem_float32: type[_SmallSystem]
     SmallSystem_float64: type[_SmallSystem]
     def eigh_fits(self, n: int, device: int) -> bool: ...

@@ -12,7 +12,16 @@ import numpy.typing as npt
 from fourfold import _core
 from fourfold._threads import get_num_threads
 
-__all__ = ["HIGHEST_ORDER", "PRODUCT", "SUM", "Form", "Program", "program_jet", "program_pull_back"]
+__all__ = [
+    "HIGHEST_ORDER",
+    "PRODUCT",
+    "SUM",
+    "Form",
+    "Program",
+    "check_phases",
+    "program_jet",
+    "program_pull_back",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -68,7 +77,7 @@ def program_jet(program: Program, lag: Array, orders: Sequence[int]) -> Array:
 
     ``lag`` is C-contiguous. Returns (len(orders), \*lag.shape). Orders are distinct.
     """
-    _check_phases(program, lag)
+    check_phases(program, float(np.abs(lag).max(initial=0.0)))
     out = np.empty((len(orders), *lag.shape))
     if lag.size:
         parameters = _packed(program)
@@ -88,7 +97,7 @@ def program_pull_back(
     program: Program, lag: Array, orders: Sequence[int], cotangent: Array
 ) -> list[Array]:
     """Gradients, (3, Q) for each leaf, of ``sum(cotangent * program_jet(...))`` with respect to its parameters."""
-    _check_phases(program, lag)
+    check_phases(program, float(np.abs(lag).max(initial=0.0)))
     parameters = _packed(program)
     gradient = np.zeros_like(parameters)
     if lag.size:
@@ -118,9 +127,9 @@ def _addresses(rows: Array, orders: Sequence[int]) -> list[int]:
     return addresses
 
 
-def _check_phases(program: Program, lag: Array) -> None:
+def check_phases(program: Program, largest_lag: float) -> None:
+    """Refuse lags of whose phase no digit is left, or that the sine does not take."""
     forms = [Form(step) for step in program.steps if step >= 0]
-    largest_lag = float(np.abs(lag).max(initial=0.0))
     for form, leaf in zip(forms, program.leaves, strict=True):
         if form is Form.PERIODIC:
             periods = largest_lag / float(leaf[2].min())

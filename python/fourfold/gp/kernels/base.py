@@ -8,10 +8,18 @@ from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from fourfold.gp._inputs import as_array, checked_count, finite_array, in_kind_of, kind_is_torch
 from fourfold.gp.kernels._covariance import Program, program_jet, program_pull_back
+from fourfold.gp.kernels._cuda_covariance import (
+    jet_there,
+    lags_there,
+    matrix_lags,
+    pull_back_there,
+    real_there,
+)
 from fourfold.gp.kernels._parameters import Parameter
 
 __all__ = ["Kernel"]
@@ -98,7 +106,7 @@ class Kernel(ABC):
         Parameters
         ----------
         lag : array_like or tensor of float, any shape
-            Signed lags ``z = x - y``. No gradient flows through, `pull_back` gives it.
+            Signed lags ``z = x - y``. No gradient flows through, `pull_back` gives it. A CUDA tensor gives one on its GPU.
         orders : sequence of int
             Distinct orders r from 0 to `highest_order`.
 
@@ -112,6 +120,8 @@ class Kernel(ABC):
             An order that this kernel does not have, or a lag that is not finite.
         """
         checked = self._checked_orders(orders)
+        if _is_there(lag):
+            return jet_there(self._program(), lags_there(lag), checked)
         values = program_jet(self._program(), finite_array("lag", lag), checked)
         return in_kind_of(values, kind_is_torch(lag))
 
@@ -133,15 +143,30 @@ class Kernel(ABC):
         -------
         array or tensor (as lag is) of float64, shape (P,)
         """
-        z, checked = finite_array("lag", lag), self._checked_orders(orders)
+        checked = self._checked_orders(orders)
+        if _is_there(lag):
+            return self._pull_back_there(lag, checked, cotangent)
+        z = finite_array("lag", lag)
         c = np.asarray(as_array("cotangent", cotangent), order="C")
-        if c.shape != (len(checked), *z.shape):
-            raise ValueError(f"cotangent: expected shape {(len(checked), *z.shape)}, got {c.shape}")
+        _check_cotangent(c.shape, checked, z.shape)
+        gradient = self._by_theta(self._pull_back(z, checked, c))
+        return in_kind_of(gradient, kind_is_torch(lag))
+
+    def _pull_back_there(self, lag: Tensor, orders: Sequence[int], cotangent: Any) -> Tensor:
+        lags = lags_there(lag)
+        c = real_there("cotangent", _there("cotangent", cotangent, lag))
+        _check_cotangent(tuple(c.shape), orders, lags.shape)
+        by_leaf = pull_back_there(self._program(), lags, orders, c)
+        gradient = self._by_theta(self._by_values(iter(by_leaf)))
+        return lags.x.new_tensor(gradient)
+
+    def _by_theta(self, by_values: Sequence[Array]) -> Array:
+        """Gradient with respect to `theta`, from that with respect to the value of each parameter."""
         pieces = [np.empty(0)]
-        for p, by_value in zip(self.parameters, self._pull_back(z, checked, c), strict=True):
+        for p, by_value in zip(self.parameters, by_values, strict=True):
             if p.free:
                 pieces.append(np.reshape(by_value * p.value if p.log else by_value, -1))
-        return in_kind_of(np.concatenate(pieces), kind_is_torch(lag))
+        return np.concatenate(pieces)
 
     @overload
     def __call__(
@@ -171,6 +196,10 @@ class Kernel(ABC):
         if not isinstance(orders, Sequence) or len(orders) != 2:
             raise ValueError(f"derivative: expected two orders, got {derivative!r}")
         i, j = (checked_count("derivative", order) for order in orders)
+        if _is_there(x):
+            lags = matrix_lags(x, x if y is None else _there("y", y, x))
+            (there,) = jet_there(self._program(), lags, self._checked_orders([i + j]))
+            return there.neg_() if j % 2 else there
         a = finite_array("x", x)
         b = a if y is None else finite_array("y", y)
         if a.ndim != 1 or b.ndim != 1:
@@ -212,3 +241,24 @@ class Kernel(ABC):
                 f"got {max(checked)}"
             )
         return checked
+
+
+def _is_there(value: Any) -> bool:
+    """Whether this is a tensor that the CUDA kernels take."""
+    return isinstance(value, Tensor) and value.device.type == "cuda"
+
+
+def _there(name: str, value: Any, like: Tensor) -> Tensor:
+    """A tensor on the device of another; numbers are sent there."""
+    if isinstance(value, Tensor):
+        if value.device != like.device:
+            raise ValueError(
+                f"{name}: expected a tensor on {like.device}, got one on {value.device}"
+            )
+        return value
+    return like.new_tensor(as_array(name, value), dtype=torch.float64)
+
+
+def _check_cotangent(shape: tuple[int, ...], orders: Sequence[int], lags: tuple[int, ...]) -> None:
+    if shape != (len(orders), *lags):
+        raise ValueError(f"cotangent: expected shape {(len(orders), *lags)}, got {shape}")
