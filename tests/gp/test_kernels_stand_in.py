@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from fourfold import _core
+from fourfold._gpu import cuda_kernels, has_cuda_kernels
 from fourfold.gp.kernels import (
     Kernel,
     Matern,
@@ -271,3 +272,25 @@ def test_bad_arguments(call: Callable[[], object], error: type[Exception], messa
     with pytest.raises(error, match=message):
         call()
     assert calls == []
+
+
+@pytest.mark.skipif(not has_cuda_kernels(), reason="built without CUDA kernels")
+def test_the_extension_has_these_names() -> None:
+    """No device is needed to be refused; a product's addresses may be any, and there is no device -1."""
+    kernels = cuda_kernels().gp
+    parameters = np.ones((3, 1))
+    common: Any = {"form": 0, "components": 1, "parameters": parameters.ctypes.data}
+    common |= {"points": [0, 0], "columns": 1, "n": 5}
+    where: Any = {"device": -1, "stream": 0}
+    with pytest.raises(RuntimeError, match="a tensor without memory"):
+        kernels.covariance_jet(**common, out=[0] * 5, add=False, **where)
+    with pytest.raises(RuntimeError, match="a tensor without memory"):
+        kernels.covariance_pull_back(**common, cotangent=[0] * 5, gradient=0, parts=0, **where)
+    with pytest.raises(RuntimeError, match="CUDA device"):
+        kernels.covariance_product(a=[0] * 5, b=[0] * 5, n=5, out=[0] * 5, add=False, **where)
+    with pytest.raises(RuntimeError, match="CUDA device"):
+        kernels.covariance_product_pull_back(
+            b=[0] * 5, cotangent=[0] * 5, n=5, by_a=[0] * 5, **where
+        )
+    # 2 chunks of 2048 lags, 64 components at a time.
+    assert kernels.covariance_parts(100, 2049) == 3 * 64 * 2

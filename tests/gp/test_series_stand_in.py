@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from fourfold import gp
+from fourfold._gpu import cuda_kernels, has_cuda_kernels
 from fourfold.errors import NotPositiveDefiniteError
 from fourfold.gp.kernels import Kernel, Matern
 from fourfold.gp.series import _cuda_filter
@@ -254,3 +255,21 @@ def test_bad_arguments(call: Callable[[], object], error: type[Exception], messa
     with pytest.raises(error, match=message):
         call()
     assert calls == []
+
+
+@pytest.mark.skipif(not has_cuda_kernels(), reason="built without CUDA kernels")
+def test_the_extension_has_these_names() -> None:
+    """No device is needed to be refused."""
+    kernels = cuda_kernels().gp
+    with pytest.raises(ValueError, match="a state of 1 to 4 numbers"):
+        kernels.StateSpace(order=[3, 2], rate=[1, 1], variance=[1, 1], series=1, count=1)
+    call = kernels.StateSpace(order=[1, 3], rate=[1, 2], variance=[1, 1], series=5, count=100)
+    # Four 4 x 4 matrices a time; 10 segments of 10, 14 numbers a state.
+    assert (call.size(), call.scratch_count()) == (4, 100 * 64 + 20 * 14 * 5)
+    here: Any = {"data": [0] * 4, "reached": 0, "predicted": 0, "scratch": 0}
+    here |= {"device": 0, "stream": 0}
+    outputs = ("log_likelihood", "by_noise", "by_rate", "by_log_variance")
+    with pytest.raises(RuntimeError, match="a tensor without memory"):
+        call.likelihood(**here, **dict.fromkeys(outputs, 0))
+    with pytest.raises(RuntimeError, match="a tensor without memory"):
+        call.posterior(**here, place=0, mean=0, variance=0)
