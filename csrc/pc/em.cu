@@ -1,6 +1,7 @@
 #include "pc/em_cuda.hpp"
 #include "pc/em_gpu_counts.hpp"
 #include "pc/em_gpu_passes.hpp"
+#include "pc/em_gpu_schedule.hpp"
 #include "pc/sampling_gpu.hpp"
 #include "support/cuda_device.hpp"
 
@@ -65,69 +66,48 @@ EmCall call_of(const cuda::Em& em, const cuda::EmImages& images) {
             images.images};
 }
 
-// A family's launches on one stream.
-class Launches {
+class OnStream {
 public:
-    Launches(const cuda::Em& em, const cuda::EmImages& images, Queue queue)
-        : em_(em), call_(call_of(em, images)), stream_(static_cast<cudaStream_t>(queue.stream)) {}
+    explicit OnStream(Queue queue) : stream_(static_cast<cudaStream_t>(queue.stream)) {}
 
-    void up(bool posteriors) const {
-        for (std::size_t level = em_.levels.size() - 1; level-- > 0;) {
-            const LevelCall call = of_level(level, tiles(), posteriors, false, 0.0f);
-            pc_em_up<<<blocks(level, call), kProductThreads, 0, stream_>>>(call);
-        }
+    void up(std::int64_t blocks, const LevelCall& call) const {
+        pc_em_up<<<grid(blocks), kProductThreads, 0, stream_>>>(call);
         fourfold::cuda::check(cudaGetLastError(), "launching pc_em_up");
     }
-
-    // From the root's children on; with `expected` also of the root, and of no images too.
-    void down(bool expected, float count) const {
-        for (std::size_t level = 0; level + 1 < em_.levels.size(); ++level) {
-            const std::int32_t images = level == 0 ? 0 : tiles();
-            if (images == 0 && !expected) continue;
-            const LevelCall call = of_level(level, images + (expected ? 1 : 0), images > 0, expected, count);
-            pc_em_down<<<blocks(level, call), kProductThreads, 0, stream_>>>(call);
-        }
+    void down(std::int64_t blocks, const LevelCall& call) const {
+        pc_em_down<<<grid(blocks), kProductThreads, 0, stream_>>>(call);
         fourfold::cuda::check(cudaGetLastError(), "launching pc_em_down");
     }
-
-    void counts(bool into_totals) const {
-        const CountCall call{call_, into_totals};
-        const EmShape& shape = em_.shape;
-        if (shape.edge_jobs > 0) {
-            pc_em_edge_counts<<<static_cast<unsigned>(shape.edge_jobs), kProductThreads, 0, stream_>>>(call);
-        }
-        pc_em_leaf_counts<<<static_cast<unsigned>(shape.leaf_jobs), kCountThreads, 0, stream_>>>(call);
-        fourfold::cuda::check(cudaGetLastError(), "launching the counts of EM");
+    void edge_counts(std::int64_t blocks, const CountCall& call) const {
+        pc_em_edge_counts<<<grid(blocks), kProductThreads, 0, stream_>>>(call);
+        fourfold::cuda::check(cudaGetLastError(), "launching pc_em_edge_counts");
     }
-
-    void update(const UpdateRule& rule, float count, bool from_totals) const {
-        const UpdateCall call{call_.plan, call_.buffers, rule, count, from_totals};
-        pc_em_update<<<static_cast<unsigned>(em_.shape.update_jobs), kCountThreads, 0, stream_>>>(call);
+    void leaf_counts(std::int64_t blocks, const CountCall& call) const {
+        pc_em_leaf_counts<<<grid(blocks), kCountThreads, 0, stream_>>>(call);
+        fourfold::cuda::check(cudaGetLastError(), "launching pc_em_leaf_counts");
+    }
+    void update(std::int64_t blocks, const UpdateCall& call) const {
+        pc_em_update<<<grid(blocks), kCountThreads, 0, stream_>>>(call);
         fourfold::cuda::check(cudaGetLastError(), "launching pc_em_update");
     }
-
-    void draw(std::int64_t repeats, void* uniforms, void* states, void* values) const {
-        const DrawCall call{call_, repeats, static_cast<const double*>(uniforms), static_cast<std::int32_t*>(states),
-                            static_cast<std::int32_t*>(values)};
-        const std::int64_t of_variable = (call_.images * repeats + kDrawThreads - 1) / kDrawThreads;
-        pc_draw_states<<<static_cast<unsigned>(of_variable), kDrawThreads, 0, stream_>>>(call);
-        pc_draw_values<<<static_cast<unsigned>(of_variable * em_.shape.variables), kDrawThreads, 0, stream_>>>(call);
-        fourfold::cuda::check(cudaGetLastError(), "launching the draws");
+    void draw_states(std::int64_t blocks, const DrawCall& call) const {
+        pc_draw_states<<<grid(blocks), kDrawThreads, 0, stream_>>>(call);
+        fourfold::cuda::check(cudaGetLastError(), "launching pc_draw_states");
+    }
+    void draw_values(std::int64_t blocks, const DrawCall& call) const {
+        pc_draw_values<<<grid(blocks), kDrawThreads, 0, stream_>>>(call);
+        fourfold::cuda::check(cudaGetLastError(), "launching pc_draw_values");
     }
 
 private:
-    std::int32_t tiles() const { return static_cast<std::int32_t>(tiles_of(call_.images)); }
-    LevelCall of_level(std::size_t level, std::int32_t blocks, bool posteriors, bool expected, float count) const {
-        return {call_, em_.levels[level], blocks, posteriors, expected, count};
-    }
-    unsigned blocks(std::size_t level, const LevelCall& call) const {
-        return static_cast<unsigned>(em_.levels[level + 1] - em_.levels[level]) * static_cast<unsigned>(call.blocks);
-    }
+    static unsigned grid(std::int64_t blocks) { return static_cast<unsigned>(blocks); }
 
-    const cuda::Em& em_;
-    EmCall call_;
     cudaStream_t stream_;
 };
+
+EmSchedule<OnStream> schedule(const cuda::Em& em, const cuda::EmImages& images, Queue queue) {
+    return {call_of(em, images), em.levels, OnStream(queue)};
+}
 
 }  // namespace
 }  // namespace gpu
@@ -135,39 +115,31 @@ private:
 void cuda::em_log_prob(const Em& em, const EmImages& images, Queue queue) {
     if (images.images == 0) return;
     const fourfold::cuda::OnDevice current(queue.device);
-    gpu::Launches(em, images, queue).up(false);
+    gpu::schedule(em, images, queue).log_prob();
 }
 
 void cuda::em_step(const Em& em, const EmImages& images, const UpdateRule& rule, Queue queue) {
     const fourfold::cuda::OnDevice current(queue.device);
-    const gpu::Launches launches(em, images, queue);
-    const auto count = static_cast<float>(images.images);
-    launches.up(true);
-    launches.down(rule.rescaled, count);
-    launches.counts(false);
-    launches.update(rule, count, false);
+    gpu::schedule(em, images, queue).step(rule);
 }
 
 void cuda::em_accumulate(const Em& em, const EmImages& images, Queue queue) {
     const fourfold::cuda::OnDevice current(queue.device);
-    const gpu::Launches launches(em, images, queue);
-    launches.up(true);
-    launches.down(false, 0.0f);
-    launches.counts(true);
+    gpu::schedule(em, images, queue).accumulate();
 }
 
 void cuda::em_finish(const Em& em, const UpdateRule& rule, double count, Queue queue) {
     const fourfold::cuda::OnDevice current(queue.device);
-    const gpu::Launches launches(em, {nullptr, nullptr, nullptr, 4, 0}, queue);
-    if (rule.rescaled) launches.down(true, static_cast<float>(count));
-    launches.update(rule, static_cast<float>(count), true);
+    gpu::schedule(em, {nullptr, nullptr, nullptr, 4, 0}, queue).finish(rule, count);
 }
 
 void cuda::em_draw(const Em& em, const EmImages& images, std::int64_t repeats, void* uniforms, void* states,
                    void* values, Queue queue) {
     if (images.images * repeats == 0) return;
     const fourfold::cuda::OnDevice current(queue.device);
-    gpu::Launches(em, images, queue).draw(repeats, uniforms, states, values);
+    gpu::schedule(em, images, queue)
+        .draw(repeats, static_cast<const double*>(uniforms), static_cast<std::int32_t*>(states),
+              static_cast<std::int32_t*>(values));
 }
 
 }  // namespace fourfold::pc

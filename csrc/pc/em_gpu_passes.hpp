@@ -46,7 +46,7 @@ struct EmCall {
 struct LevelCall {
     EmCall em;
     std::int32_t begin, blocks;
-    bool posteriors;  // up: the root's as well; down: a block for each tile of images
+    bool posteriors;  // up: the root's as well
     bool expected;    // down: one block more, for the states' expectation
     float count;      // of images, for that
 };

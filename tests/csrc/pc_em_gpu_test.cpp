@@ -15,6 +15,7 @@
 #include "pc/em_gpu_counts.hpp"
 #include "pc/em_gpu_passes.hpp"
 #include "pc/em_gpu_plan.hpp"
+#include "pc/em_gpu_schedule.hpp"
 #include "pc/model.hpp"
 #include "pc/sampling_gpu.hpp"
 #include "pc/trainer.hpp"
@@ -60,7 +61,58 @@ struct Batch {
     }
 };
 
-// What Python allocates and em.cu launches.
+// Where em.cu has launches: blocks one after another, with shared memory full of NaN.
+struct OnHost {
+    std::mt19937_64& random;
+
+    void up(std::int64_t blocks, const LevelCall& call) {
+        of_product(blocks, [&](HostBlock& block, ProductMemory& shared) { em_up_block(block, call, shared); });
+    }
+    void down(std::int64_t blocks, const LevelCall& call) {
+        of_product(blocks, [&](HostBlock& block, ProductMemory& shared) { em_down_block(block, call, shared); });
+    }
+    void edge_counts(std::int64_t blocks, const CountCall& call) {
+        of_product(blocks, [&](HostBlock& block, ProductMemory& shared) { em_edge_counts_block(block, call, shared); });
+    }
+    void leaf_counts(std::int64_t blocks, const CountCall& call) {
+        each_block(blocks, kCountThreads, [&](HostBlock& block) { em_leaf_counts_block(block, call); });
+    }
+    void update(std::int64_t blocks, const UpdateCall& call) {
+        each_block(blocks, kCountThreads, [&](HostBlock& block) {
+            UpdateMemory shared;
+            std::fill_n(&shared.total[0][0], kCountWarps * kSlice, std::nanf(""));
+            em_update_block(block, call, shared);
+        });
+    }
+    void draw_states(std::int64_t blocks, const DrawCall& call) {
+        each_block(blocks, kDrawThreads, [&](HostBlock& block) { draw_states_block(block, call); });
+    }
+    void draw_values(std::int64_t blocks, const DrawCall& call) {
+        each_block(blocks, kDrawThreads, [&](HostBlock& block) { draw_values_block(block, call); });
+    }
+
+private:
+    template <class Work>
+    void of_product(std::int64_t blocks, const Work& work) {
+        each_block(blocks, kProductThreads, [&](HostBlock& block) {
+            ProductMemory shared;
+            std::fill_n(shared.a, kDepth * kTileStride, std::nanf(""));
+            std::fill_n(shared.b, kDepth * kTileStride, std::nanf(""));
+            work(block, shared);
+        });
+    }
+    template <class Work>
+    void each_block(std::int64_t count, unsigned threads, const Work& work) {
+        CHECK(count > 0);  // or CUDA refuses the launch
+        const bool backwards = random() % 2 == 0, last_first = random() % 2 == 0;
+        for (std::int64_t k = 0; k < count; ++k) {
+            HostBlock block(static_cast<unsigned>(last_first ? count - 1 - k : k), threads, backwards);
+            work(block);
+        }
+    }
+};
+
+// What Python allocates.
 class OnGpu {
 public:
     OnGpu(const CircuitView& view, std::int64_t capacity, bool totals, std::mt19937_64& random)
@@ -106,51 +158,8 @@ public:
         return {em_plan_at(builder_.shape(), plan_.data()), buffers_, {nullptr, 4}, {nullptr, 4}, nullptr, 0};
     }
 
-    void up(const EmCall& call, bool posteriors) {
-        const auto& levels = builder_.levels();
-        const auto tiles = static_cast<std::int32_t>(tiles_of(call.images));
-        for (std::size_t l = levels.size() - 1; l-- > 0;) {
-            const LevelCall level{call, levels[l], tiles, posteriors, false, 0.0f};
-            each_block((levels[l + 1] - levels[l]) * tiles, kProductThreads, [&](HostBlock& block) {
-                poison();
-                em_up_block(block, level, memory_);
-            });
-        }
-    }
-    void down(const EmCall& call, bool expected, float count) {
-        const auto& levels = builder_.levels();
-        for (std::size_t l = 0; l + 1 < levels.size(); ++l) {
-            const std::int32_t tiles = l == 0 ? 0 : static_cast<std::int32_t>(tiles_of(call.images));
-            const LevelCall level{call, levels[l], tiles + (expected ? 1 : 0), tiles > 0, expected, count};
-            each_block((levels[l + 1] - levels[l]) * level.blocks, kProductThreads, [&](HostBlock& block) {
-                poison();
-                em_down_block(block, level, memory_);
-            });
-        }
-    }
-    void counts(const EmCall& call, bool into_totals) {
-        const CountCall counting{call, into_totals};
-        each_block(builder_.shape().edge_jobs, kProductThreads, [&](HostBlock& block) {
-            poison();
-            em_edge_counts_block(block, counting, memory_);
-        });
-        each_block(builder_.shape().leaf_jobs, kCountThreads,
-                   [&](HostBlock& block) { em_leaf_counts_block(block, counting); });
-    }
-    void update(const UpdateRule& rule, float count, bool from_totals) {
-        const UpdateCall call{em_plan_at(builder_.shape(), plan_.data()), buffers_, rule, count, from_totals};
-        each_block(builder_.shape().update_jobs, kCountThreads, [&](HostBlock& block) {
-            UpdateMemory shared;
-            std::fill_n(&shared.total[0][0], kCountWarps * kSlice, std::nanf(""));
-            em_update_block(block, call, shared);
-        });
-    }
-    void draw(const DrawCall& call, int variables) {
-        const std::int64_t draws = call.em.images * call.repeats;
-        const std::int64_t blocks = (draws + kDrawThreads - 1) / kDrawThreads;
-        each_block(blocks, kDrawThreads, [&](HostBlock& block) { draw_states_block(block, call); });
-        each_block(blocks * variables, kDrawThreads, [&](HostBlock& block) { draw_values_block(block, call); });
-    }
+    // What em.cu launches, and when.
+    EmSchedule<OnHost> schedule(const EmCall& call) { return {call, builder_.levels(), OnHost{random_}}; }
 
     // Laid out like the model's.
     std::vector<float> packed(const float* from, std::size_t floats) const {
@@ -183,19 +192,6 @@ public:
     }
 
 private:
-    void poison() {
-        std::fill_n(memory_.a, sizeof memory_.a / sizeof(float), std::nanf(""));
-        std::fill_n(memory_.b, sizeof memory_.b / sizeof(float), std::nanf(""));
-    }
-    template <class Work>
-    void each_block(std::int64_t count, unsigned threads, const Work& work) {
-        const bool backwards = random_() % 2 == 0, last_first = random_() % 2 == 0;
-        for (std::int64_t k = 0; k < count; ++k) {
-            HostBlock block(static_cast<unsigned>(last_first ? count - 1 - k : k), threads, backwards);
-            work(block);
-        }
-    }
-
     Tree tree_;
     Tables tables_;
     EmPlanBuilder builder_;
@@ -204,7 +200,6 @@ private:
     std::vector<double> totals_, log_prob_;
     std::vector<std::int32_t> exponent_;
     EmBuffers buffers_;
-    ProductMemory memory_;
     std::mt19937_64& random_;
 };
 
@@ -276,26 +271,21 @@ void check_learning(const RandomCircuit& circuit, std::int64_t images, bool full
         const EmCall call = gpu.call_of(batch);
         // The second step begins with tables that differ by roundings already.
         const double more = turn == 0 ? 1.0 : 40.0;
-        gpu.up(call, true);
         if (full) {
             trainer.accumulate(codes, size(count), log_prob.data());
-            gpu.down(call, false, 0.0f);
-            gpu.counts(call, true);
+            gpu.schedule(call).accumulate();
             std::vector<float> totals(floats);
             trainer.store_totals(totals.data());
             check_close(gpu.totals(floats), totals, slack, 1e-7);
         } else {
             trainer.step(codes, size(count), rule, log_prob.data());
-            gpu.down(call, rule.rescaled, static_cast<float>(count));
-            gpu.counts(call, false);
-            gpu.update(rule, static_cast<float>(count), false);
+            gpu.schedule(call).step(rule);
         }
         check_log_prob(gpu.log_prob(), log_prob, more * slack * (1 + circuit.nodes()));
         if (full && turn == 1) {
-            const auto all = static_cast<float>(count + 3);
-            trainer.finish(rule, static_cast<double>(all));
-            if (rule.rescaled) gpu.down(gpu.no_images(), true, all);
-            gpu.update(rule, all, true);
+            const auto all = static_cast<double>(count + 3);
+            trainer.finish(rule, all);
+            gpu.schedule(gpu.no_images()).finish(rule, all);
         }
         std::vector<float> tables(floats);
         trainer.store(tables.data());
@@ -364,8 +354,8 @@ void check_draws(const RandomCircuit& circuit, std::int64_t images, std::int64_t
     std::vector<std::int32_t> states(size(nodes * draws), -5), values(size(variables * draws), -5);
     OnGpu gpu(view, images, false, random);
     const EmCall call = gpu.call_of(batch);
-    gpu.up(call, false);
-    gpu.draw({call, repeats, turned.data(), states.data(), values.data()}, variables);
+    gpu.schedule(call).log_prob();
+    gpu.schedule(call).draw(repeats, turned.data(), states.data(), values.data());
     const Model model(tree_of(view), view.offsets, view.packed);
     std::vector<std::int32_t> expected(size(draws * variables), -5);
     std::vector<double> log_prob(size(images));

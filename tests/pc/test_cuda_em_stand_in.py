@@ -311,7 +311,7 @@ def test_the_same_draws(structure: Structure, monkeypatch: pytest.MonkeyPatch) -
     missing = rng.random(x.shape) < 0.5
     seed = int(rng.integers(1 << 30))
     for together in (1 << 22, 40):
-        monkeypatch.setattr(pc.queries, "_UNIFORMS_TOGETHER", together)
+        monkeypatch.setattr(pc.queries, "_UNIFORMS_FOR_A_GPU", together)
         monkeypatch.setattr(_cuda_em, "_ROWS_TOGETHER", 8)
         for n in (0, 1, 5):
             for generator in (lambda: seed, lambda: torch.Generator().manual_seed(seed)):

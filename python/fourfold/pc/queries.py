@@ -21,6 +21,9 @@ __all__ = ["MostProbable", "check", "conditional", "log_prob", "marginal", "mpe"
 _UNIFORMS_TOGETHER = 1 << 22
 """Random numbers drawn at once, 32 MiB."""
 
+_UNIFORMS_FOR_A_GPU = 1 << 25
+"""The same for a GPU, where a thread has a draw. The numbers are the same, however they are cut."""
+
 
 class MostProbable(NamedTuple):
     """The jointly most probable completion ``(x, z)`` of evidence.
@@ -135,7 +138,6 @@ def sample(circuit: Circuit, n: int, evidence: Any, missing: Any, generator: Any
     if evidence is None and missing is not None:
         raise ValueError("missing: expected None where no evidence is given")
     size = structure.num_nodes + structure.num_variables
-    together = max(1, _UNIFORMS_TOGETHER // size)
     gpu = _cuda_queries.sampling_device(evidence, generator)
     if gpu is not None:
         return _cuda_queries.sample(
@@ -145,7 +147,7 @@ def sample(circuit: Circuit, n: int, evidence: Any, missing: Any, generator: Any
             missing,
             gpu,
             _Uniforms(generator).on(gpu),
-            lambda rows: _parts(rows, int(n), together),
+            lambda rows: _parts(rows, int(n), max(1, _UNIFORMS_FOR_A_GPU // size)),
         )
     if evidence is None:
         dtype = code_dtype(structure.cardinality, with_missing=True)
@@ -156,7 +158,7 @@ def sample(circuit: Circuit, n: int, evidence: Any, missing: Any, generator: Any
     uniforms = _Uniforms(generator)
     rows = len(seen.codes)
     out = np.empty((rows, n, structure.num_variables), dtype=_value_dtype(circuit))
-    for part, draws in _parts(rows, int(n), together):
+    for part, draws in _parts(rows, int(n), max(1, _UNIFORMS_TOGETHER // size)):
         shape = (part.stop - part.start, draws.stop - draws.start, size)
         codes = np.ascontiguousarray(seen.codes[part])
         values, log_p = circuit._model.sample(codes, uniforms(shape))
