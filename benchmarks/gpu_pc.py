@@ -3,8 +3,9 @@
 Usage: PYTHONPATH=benchmarks python benchmarks/gpu_pc.py [--models a.ffpc ...] [--json FILE] [--seed N]
 
 Without models: 784 variables of 256 values on a random tree over 28 x 28 pixels, with 32 and with 128 states. Images are
-drawn from the circuit. Answers are checked before anything is timed: streams byte by byte, probabilities to single
-precision. Times of the codec are of the whole call, images and payloads going to the card and back.
+drawn from the circuit. Answers are checked before anything is timed: streams byte by byte, probabilities, tables after a
+step of EM and draws to single precision. Times of the codec are of the whole call, images and payloads going to the card
+and back; of an epoch of EM, of all its steps with what Python does between them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,17 @@ import torch
 
 from fourfold import pc
 from fourfold._gpu import has_cuda_kernels, no_cuda_kernels
-from fourfold.pc import _cuda_kernel
+from fourfold.pc import _cuda_em, _cuda_kernel
 from fourfold.pc._codec_kernel import row_codec
+from fourfold.pc._kernel import Rule, Trainer
 
 SIDE, VALUES = 28, 256
 IMAGES_TO_JUDGE, IMAGES_TO_CODE = 60_000, 10_000
+IMAGES_TO_LEARN, BATCH = 60_000, 512
+DRAWS = 10_000
+PYJUICE = (2.6, 0.8), (40.0, 2.6)
+"""Millions of edges, and seconds an epoch of MNIST, as published, on a card of about 1.0 TB/s."""
+PYJUICE_TBS = 1.0
 
 
 def a_circuit(states: int, rng: np.random.Generator) -> pc.Circuit:
@@ -134,6 +141,74 @@ def codec(circuit: pc.Circuit, images: Any, per_block: int) -> dict[str, float]:
     }
 
 
+def learning(circuit: pc.Circuit, images: Any, copy_tbs: float) -> dict[str, float]:
+    """An epoch of EM, batches of 512, and what bounds it."""
+    rule = Rule(rescaled=True, step=0.1, pseudocount=0.1)
+    arguments: Any = (circuit.structure, circuit.offsets, circuit.packed)
+    kept: dict[str, Any] = {"capacity": BATCH, "keep_average": False, "keep_totals": False}
+    here = Trainer(*arguments, **kept)
+    device = torch.device("cuda", torch.cuda.current_device())
+    there = _cuda_em.CudaTrainer(*arguments, device=device, **kept)
+    codes = there.taken(np.resize(images, (IMAGES_TO_LEARN, images.shape[1])))
+    order = np.arange(BATCH)
+    here.step(images[:BATCH], order, rule)
+    there.step(codes, order, rule)
+    off = float(np.abs(there.tables - here.tables).max())
+    if not off < 1e-4:
+        raise AssertionError(f"tables after a step are off by {off}")
+    batches = np.array_split(np.arange(IMAGES_TO_LEARN), -(-IMAGES_TO_LEARN // BATCH))
+
+    def epoch() -> float:
+        answers = [there.step(codes, rows, rule) for rows in batches]
+        return float(torch.cat(answers).sum())
+
+    kept_codes, told = there._batch(codes, batches[0])
+    step_ms = device_ms(
+        lambda: there._space.kernels.step(**told, **rule._asdict(), **there._space.queue)
+    )
+    del kept_codes
+    epoch_ms = wall_ms(epoch, 3)
+    structure = circuit.structure
+    states, values = structure.states.astype(float), structure.cardinality.astype(float)
+    pairs = float((states[1:] * states[structure.parent[1:]]).sum())
+    parameters = pairs + float((states[structure.leaf_node] * values).sum())
+    rows = float(states.sum() + states[structure.parent[1:]].sum()) / 2
+    moved = 9 * 4 * rows * IMAGES_TO_LEARN + 16 * parameters * len(batches)
+    work = 6 * pairs * IMAGES_TO_LEARN
+    return {
+        "em_epoch_ms": epoch_ms,
+        "em_step_ms": step_ms,
+        "em_kernels_of_epoch_ms": step_ms * len(batches),
+        "em_TFLOPs": work / epoch_ms / 1e9,
+        "em_memory_bound_ms": moved / copy_tbs / 1e9,
+        "pyjuice_scaled_ms": 1e3 * pyjuice_seconds(parameters / 1e6) * PYJUICE_TBS / copy_tbs,
+        "em_tables_off": off,
+    }
+
+
+def pyjuice_seconds(millions: float) -> float:
+    """The published figures, on a line between and beyond them."""
+    (a, seconds_a), (b, seconds_b) = PYJUICE
+    return seconds_a + (seconds_b - seconds_a) * (millions - a) / (b - a)
+
+
+def draws(circuit: pc.Circuit) -> dict[str, float]:
+    """So many draws, with random numbers from the CPU and from the GPU."""
+    there = torch.zeros((1, circuit.structure.num_variables), dtype=torch.uint8).cuda()
+    missing = torch.ones(there.shape, dtype=torch.bool)
+    ask = partial(circuit.sample, evidence=there, missing=missing)
+    here = circuit.sample(200, evidence=there.cpu(), missing=missing, generator=1)
+    others = float((ask(200, generator=1).cpu() != here).flatten(1).any(dim=1).double().mean())
+    if not others < 0.05:
+        raise AssertionError(f"of the GPU's draws {others} are others than the CPU's")
+    chance = torch.Generator(device="cuda")
+    return {
+        "draws_ms": device_ms(lambda: ask(DRAWS, generator=chance), 5),
+        "draws_numpy_ms": wall_ms(lambda: ask(DRAWS, generator=1).cpu(), 3),
+        "draws_that_differ": others,
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=Path, nargs="*", default=[])
@@ -155,6 +230,8 @@ def main() -> int:
         drawn = circuit.sample(1000, generator=rng).reshape(1000, -1)
         images = np.ascontiguousarray(np.resize(drawn, (IMAGES_TO_CODE, drawn.shape[1])))
         rows = [likelihoods(circuit, images)]
+        rows.append(learning(circuit, images, result["limits"]["copy_TBs"]))
+        rows.append(draws(circuit))
         rows += [codec(circuit, images, per_block) for per_block in (1, 100, 167)]
         for row in rows:
             print(name, {key: round(value, 3) for key, value in row.items()})

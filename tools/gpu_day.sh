@@ -40,6 +40,8 @@ try memcheck_nlse sanitize memcheck tests/nlse "lengths and own"
 try racecheck_nlse sanitize racecheck tests/nlse "lengths and plain"
 try memcheck_pc sanitize memcheck tests/pc/test_cuda.py "17-40 or damage"
 try racecheck_pc sanitize racecheck tests/pc/test_cuda.py "3-2 or log_prob and 1-2"
+try memcheck_em sanitize memcheck tests/pc/test_cuda_em.py "17-40 or impossible"
+try racecheck_em sanitize racecheck tests/pc/test_cuda_em.py "a_step and tree and 17-40 or draws and tree and 17-40"
 try memcheck_gp sanitize memcheck tests/gp/test_gpu.py "as_on_the_cpu and float32 and 7"
 try racecheck_gp sanitize racecheck tests/gp/test_gpu.py "eigenproblems or (as_on_the_cpu and 7)"
 

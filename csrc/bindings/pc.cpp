@@ -1,13 +1,16 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "bindings/addresses.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
+#include "pc/em_gpu_plan.hpp"
 #include "pc/model.hpp"
 #include "pc/mutual_information.hpp"
 #include "pc/trainer.hpp"
@@ -142,11 +145,74 @@ void register_trainer(py::module_& module) {
         .def("store_totals", [](const Trainer& self, Address packed) { self.store_totals(at<float>(packed)); });
 }
 
+// A circuit as learning and sampling on a GPU need it.
+class EmPlan {
+public:
+    EmPlan(pc::Tree given, const std::int64_t* offsets)
+        : tree_(std::move(given)), tables_(tree_, offsets), builder_(tree_, tables_) {}
+    EmPlan(const EmPlan&) = delete;
+    EmPlan& operator=(const EmPlan&) = delete;
+
+    py::dict shape() const {
+        const pc::EmShape& shape = builder_.shape();
+        py::dict sizes;
+        sizes["nodes"] = shape.nodes;
+        sizes["variables"] = shape.variables;
+        sizes["edge_jobs"] = shape.edge_jobs;
+        sizes["leaf_jobs"] = shape.leaf_jobs;
+        sizes["update_jobs"] = shape.update_jobs;
+        sizes["levels"] = builder_.levels();
+        return sizes;
+    }
+    std::size_t bytes() const { return builder_.bytes(); }
+    std::size_t table_floats() const { return tables_.size(); }
+    std::int64_t row() const { return builder_.row(); }
+    std::int64_t message_row() const { return builder_.message_row(); }
+    void write(Address plan) const { builder_.write(at<void>(plan)); }
+    // Between the layout of Circuit.packed and that of the passes, with rows of ones and padding.
+    void load(Address packed, Address tables) {
+        const GilReleased released;
+        tables_.load(at<const float>(packed));
+        std::copy_n(tables_.table(0), tables_.size(), at<float>(tables));
+    }
+    void store(Address tables, Address packed) const {
+        const GilReleased released;
+        for (std::size_t t = 0; t < tables_.shapes().size(); ++t) {
+            tables_.store_table(t, at<const float>(tables) + tables_.shapes()[t].start, at<float>(packed));
+        }
+    }
+
+private:
+    pc::Tree tree_;
+    pc::Tables tables_;
+    pc::EmPlanBuilder builder_;
+};
+
+void register_em_plan(py::module_& module) {
+    py::class_<EmPlan>(module, "EmPlan")
+        .def(py::init([](std::size_t nodes, std::size_t variables, Address parent, Address states, Address leaf_node,
+                         Address cardinality, Address offsets) {
+                 return std::make_unique<EmPlan>(tree(nodes, variables, parent, states, leaf_node, cardinality),
+                                                 at<const std::int64_t>(offsets));
+             }),
+             py::kw_only(), py::arg("nodes"), py::arg("variables"), py::arg("parent"), py::arg("states"),
+             py::arg("leaf_node"), py::arg("cardinality"), py::arg("offsets"))
+        .def("shape", &EmPlan::shape)
+        .def_property_readonly("bytes", &EmPlan::bytes)
+        .def_property_readonly("table_floats", &EmPlan::table_floats)
+        .def_property_readonly("row", &EmPlan::row)
+        .def_property_readonly("message_row", &EmPlan::message_row)
+        .def("write", &EmPlan::write, py::arg("plan"))
+        .def("load", &EmPlan::load, py::arg("packed"), py::arg("tables"))
+        .def("store", &EmPlan::store, py::arg("tables"), py::arg("packed"));
+}
+
 }  // namespace
 
 void register_pc(py::module_& module) {
     register_model(module);
     register_trainer(module);
+    register_em_plan(module);
     module.def(
         "mutual_information",
         [](std::size_t variables, Address bins, Address first, Address lower, Address share, Address data, int bytes,

@@ -56,12 +56,12 @@ struct OwnStates {
     std::int32_t* exponents;  // null: none
     int width, place;
 
+    FOURFOLD_INLINE OwnStates(float* entries, std::int32_t* their_exponents, int padded_states, int of)
+        : vector(entries), exponents(their_exponents), width(padded_states), place(of) {}
     FOURFOLD_INLINE OwnStates(float* memory, std::int32_t at, std::int32_t exponents_at, bool spread, int states,
                               int of)
-        : vector(memory + at),
-          exponents(spread ? reinterpret_cast<std::int32_t*>(memory + exponents_at) : nullptr),
-          width(padded(states)),
-          place(of) {}
+        : OwnStates(memory + at, spread ? reinterpret_cast<std::int32_t*>(memory + exponents_at) : nullptr,
+                    padded(states), of) {}
 
     FOURFOLD_INLINE void multiply(int image, int m, float x, bool first) const {
         const int k = image * width + m;

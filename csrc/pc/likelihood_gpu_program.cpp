@@ -2,15 +2,14 @@
 
 #include <algorithm>
 
+#include "pc/factors.hpp"
+
 namespace fourfold::pc {
 namespace {
 
 using Kind = UpOperation::Kind;
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
-
-// Up to this many factors a node's vector is a plain product, see pass_kernels.cpp.
-constexpr std::size_t kPlainFactors = 3;
 
 // Places of vectors in a warp's memory, given back when they are no longer read.
 class Places {

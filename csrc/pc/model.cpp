@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "pc/draw.hpp"
 #include "support/flush.hpp"
 #include "support/thread_pool.hpp"
 
@@ -51,27 +52,6 @@ void Model::posteriors(const Codes& codes, std::size_t count, const std::vector<
     });
 }
 
-namespace {
-
-// The first entry whose cumulative weight exceeds u times the total; weight(k) >= 0, not all of them 0.
-template <class Weight>
-std::size_t draw(std::size_t size, double u, const Weight& weight) {
-    double total = 0.0;
-    for (std::size_t k = 0; k < size; ++k) total += weight(k);
-    const double target = u * total;
-    double sum = 0.0;
-    std::size_t last = 0;
-    for (std::size_t k = 0; k < size; ++k) {
-        const double w = weight(k);
-        if (w > 0.0) last = k;
-        sum += w;
-        if (sum > target) return k;
-    }
-    return last;
-}
-
-}  // namespace
-
 void Model::sample(const Codes& codes, std::size_t count, std::size_t repeats, const double* uniforms,
                    std::int32_t* values, double* log_prob, int threads) const {
     const std::size_t nodes = tree_.nodes(), variables = tree_.variables();
@@ -102,7 +82,7 @@ void Model::sample(const Codes& codes, std::size_t count, std::size_t repeats, c
         std::vector<std::size_t> state(nodes);
         std::copy_n(view.log_prob, here, log_prob + begin);
         for (std::size_t b = 0; b < here; ++b) {
-            if (!(view.log_prob[b] >= -1e300)) continue;
+            if (!is_possible(view.log_prob[b])) continue;
             for (std::size_t r = 0; r < repeats; ++r) {
                 const std::size_t at = (begin + b) * repeats + r;
                 draw_one(view, b, uniforms + at * (nodes + variables), state.data(), values + at * variables);

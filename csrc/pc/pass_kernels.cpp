@@ -1,22 +1,16 @@
 // Compiled once per ISA level. Only the function table at the end is visible outside.
 #include <cmath>
 
+#include "pc/factors.hpp"
 #include "pc/matmul.hpp"
 #include "pc/passes.hpp"
 #include "pc/rows.hpp"
+#include "pc/update_formulas.hpp"
 
 namespace fourfold::pc::FOURFOLD_LEVEL {
 namespace {
 
 constexpr double kLn2 = 0.693147180559945309417232121458176568;
-
-// Up to this many factors a node's likelihood is a plain product: messages and learnt tables keep well above 2^-40 of
-// their largest entry. More of them, as in a mixture with thousands of leaves, carry an exponent for every state.
-constexpr std::int32_t kPlainFactors = 3;
-
-// A message below this fraction of its largest entry counts as impossible when the parent's posterior is divided by
-// it: the quotient, and sums of quotients over a batch, stay finite.
-constexpr float kSmallestMessage = 0x1p-110f;
 
 std::size_t index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
@@ -27,7 +21,7 @@ void node_likelihood(const TreeView& tree, const TableView& tables, const BatchV
     float* out = batch.likelihood[v] + first * width;
     const std::int32_t leaves = tree.leaf_begin[v + 1] - tree.leaf_begin[v];
     const std::int32_t children = tree.child_begin[v + 1] - tree.child_begin[v];
-    const bool plain = leaves + children <= kPlainFactors;
+    const bool plain = index(leaves + children) <= kPlainFactors;
     if (!plain) zero_exponents(scratch, count * width);
     bool begun = false;
     const auto after_a_factor = [&] {
@@ -125,46 +119,44 @@ void leaf_flow(const TreeView& tree, const BatchView& batch, std::size_t i, std:
 }
 
 // flow <- what the rule makes of this batch's counts and of those before it.
-void average_flow(const UpdateRule& rule, std::size_t size, float* flow, float* average) {
-    const float keep = rule.momentum, add = 1.0f - rule.momentum, scale = 1.0f / rule.correction;
+void average_flow(const UpdateRule& given, std::size_t size, float* flow, float* average) {
+    const UpdateRule rule = given;
 #pragma omp simd
     for (std::size_t k = 0; k < size; ++k) {
-        average[k] = keep * average[k] + add * flow[k];
-        flow[k] = scale * average[k];
+        average[k] = moved_average(rule, average[k], flow[k]);
+        flow[k] = corrected(rule, average[k]);
     }
 }
 
 void update(const UpdateRule& rule, std::size_t values, std::size_t width, float* table, float* flow, float* average,
             const float* weight, float* scratch) {
     if (average != nullptr) average_flow(rule, values * width, flow, average);
-    const float prior = rule.pseudocount / static_cast<float>(values);
+    const Moves moves = moves_of(rule, values);
     float* total = scratch;
     float* keep = scratch + width;
     for (std::size_t m = 0; m < width; ++m) {
         total[m] = 0.0f;
-        keep[m] = rule.rescaled ? (1.0f - rule.step) * weight[m] : 0.0f;
+        keep[m] = rule.rescaled ? kept_of(rule, weight[m]) : 0.0f;
     }
-    const float take = rule.rescaled ? rule.step : 1.0f;
     for (std::size_t k = 0; k < values; ++k) {
         const float* old = table + k * width;
         float* counts = flow + k * width;
 #pragma omp simd
         for (std::size_t m = 0; m < width; ++m) {
-            counts[m] = keep[m] * old[m] + take * counts[m] + prior;
+            counts[m] = posterior_count(keep[m], old[m], moves, counts[m]);
             total[m] += counts[m];
         }
     }
-    const float stay = rule.rescaled ? 0.0f : 1.0f - rule.step;
     for (std::size_t m = 0; m < width; ++m) {
-        const bool seen = total[m] > 0.0f;
-        total[m] = seen ? (1.0f - stay) / total[m] : 0.0f;
-        keep[m] = seen ? stay : 1.0f;
+        const Share share = share_of(moves, total[m]);
+        total[m] = share.scale;
+        keep[m] = share.keep;
     }
     for (std::size_t k = 0; k < values; ++k) {
         float* row = table + k * width;
         const float* counts = flow + k * width;
 #pragma omp simd
-        for (std::size_t m = 0; m < width; ++m) row[m] = keep[m] * row[m] + total[m] * counts[m];
+        for (std::size_t m = 0; m < width; ++m) row[m] = new_probability(keep[m], total[m], row[m], counts[m]);
     }
 }
 

@@ -4,6 +4,7 @@ target_sources(
           csrc/pc/codec.cpp
           csrc/pc/codec_gpu_program.cpp
           csrc/pc/codec_plan.cpp
+          csrc/pc/em_gpu_plan.cpp
           csrc/pc/likelihood_gpu_program.cpp
           csrc/pc/missing.cpp
           csrc/pc/model.cpp

@@ -234,8 +234,86 @@ class _Likelihood:
         stream: int,
     ) -> None: ...
 
+class _Em:
+    def __init__(
+        self,
+        *,
+        plan: int,
+        nodes: int,
+        variables: int,
+        edge_jobs: int,
+        leaf_jobs: int,
+        update_jobs: int,
+        levels: Sequence[int],
+        tables: int,
+        flow: int,
+        average: int,
+        totals: int,
+        likelihood: int,
+        message: int,
+        posterior: int,
+        expected: int,
+        exponent: int,
+        log_prob: int,
+        stride: int,
+    ) -> None: ...
+    def log_prob(self, *, codes: int, size: int, images: int, device: int, stream: int) -> None: ...
+    def step(
+        self,
+        *,
+        codes: int,
+        sorted: int,
+        order: int,
+        size: int,
+        images: int,
+        rescaled: bool,
+        step: float,
+        pseudocount: float,
+        momentum: float,
+        correction: float,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def accumulate(
+        self,
+        *,
+        codes: int,
+        sorted: int,
+        order: int,
+        size: int,
+        images: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def finish(
+        self,
+        *,
+        count: float,
+        rescaled: bool,
+        step: float,
+        pseudocount: float,
+        momentum: float,
+        correction: float,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def draw(
+        self,
+        *,
+        codes: int,
+        size: int,
+        images: int,
+        repeats: int,
+        uniforms: int,
+        states: int,
+        values: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
 class _Pc:
     Codec: type[_Codec]
+    Em: type[_Em]
     Likelihood: type[_Likelihood]
 
 class _SmallSystem:

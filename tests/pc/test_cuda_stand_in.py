@@ -273,8 +273,9 @@ def test_the_same_refusals(stand_in: Any) -> None:
         assert str(on_gpu.value).replace("torch.float64", "float64") == same
     with pytest.raises(ValueError, match="at least one observed value"):
         circuit.bits_per_dim(there(x), missing=True)
-    with pytest.raises(NotImplementedError, match=r"pass evidence\.cpu\(\)"):
-        circuit.sample(2, evidence=there(x))
+    for query in (circuit.conditional, circuit.mpe):
+        with pytest.raises(NotImplementedError, match=r"only fit, sample.* pass evidence\.cpu\(\)"):
+            query(there(x))
     with pytest.raises(NotImplementedError, match=r"pass data\.cpu\(\)"):
         pc.compress(circuit, there(x))
     with pytest.raises(RuntimeError, match="there are 4"):
@@ -294,6 +295,9 @@ def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: pc.compress(circuit, x, device="cuda"),
         lambda: pc.decompress(circuit, pc.compress(circuit, x), device="cuda:0"),
         lambda: circuit.log_prob(there(x)),
+        lambda: circuit.sample(2, evidence=there(x), missing=x > 0),
+        lambda: pc.fit(STRUCTURE, there(x)),
+        lambda: pc.HCLT.fit(there(x), num_latents=2),
     ):
         with pytest.raises(NotImplementedError, match=r"only for the CPU: .* no CUDA kernels \("):
             call()

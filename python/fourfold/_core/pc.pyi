@@ -1,5 +1,7 @@
 """Types of `fourfold._core.pc` (csrc/bindings/pc*.cpp). Addresses are integers; 0 means none."""
 
+from typing import Any
+
 class Model:
     def __init__(
         self,
@@ -169,3 +171,28 @@ def up_program(
     operations: int,
     tables: int,
 ) -> dict[str, int]: ...
+
+class EmPlan:
+    def __init__(
+        self,
+        *,
+        nodes: int,
+        variables: int,
+        parent: int,
+        states: int,
+        leaf_node: int,
+        cardinality: int,
+        offsets: int,
+    ) -> None: ...
+    def shape(self) -> dict[str, Any]: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def table_floats(self) -> int: ...
+    @property
+    def row(self) -> int: ...
+    @property
+    def message_row(self) -> int: ...
+    def write(self, plan: int) -> None: ...
+    def load(self, packed: int, tables: int) -> None: ...
+    def store(self, tables: int, packed: int) -> None: ...

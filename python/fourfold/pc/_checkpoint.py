@@ -48,6 +48,8 @@ def name_of(
     held_out: npt.NDArray[Any] | None,
     options: Options,
     kinds: dict[int, str],
+    *,
+    on_gpu: bool = False,
 ) -> str:
     """A name for all that decides what a run computes.
 
@@ -71,6 +73,8 @@ def name_of(
         kinds,
     )
     digest.update(repr(plan).encode())
+    if on_gpu:
+        digest.update(b"cuda")
     return digest.hexdigest()
 
 

@@ -17,7 +17,17 @@ from fourfold.pc._kernel import tree_arguments
 if TYPE_CHECKING:
     from fourfold.pc.circuit import Circuit
 
-__all__ = ["CudaCodec", "CudaModel", "checked_device", "model_on", "moved", "require_kernels"]
+__all__ = [
+    "CudaCodec",
+    "CudaModel",
+    "brought",
+    "checked_device",
+    "cuda_kernels",
+    "current_stream",
+    "model_on",
+    "moved",
+    "require_kernels",
+]
 
 Tensor = torch.Tensor
 
@@ -89,6 +99,11 @@ def _sent(array: npt.NDArray[Any], device: torch.device) -> Tensor:
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor in the GPU's memory."""
     return tensor.to(device)
+
+
+def brought(tensor: Tensor) -> Tensor:
+    """A tensor in the CPU's memory."""
+    return tensor.detach().cpu()
 
 
 def _address(scratch: Tensor | None) -> int:

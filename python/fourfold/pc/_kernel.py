@@ -177,6 +177,9 @@ class Model:
 class Trainer:
     """Tables that learn, batch by batch. Order arrays are int64 rows of ``codes``."""
 
+    waits = True
+    """Answers are there when a call returns."""
+
     def __init__(
         self,
         structure: Structure,
@@ -188,6 +191,7 @@ class Trainer:
         keep_totals: bool,
     ) -> None:
         self._structure = structure
+        self._offsets = offsets
         self._shape = packed.shape
         self._capacity = capacity
         _check("packed", packed, self._shape, np.float32)
@@ -199,6 +203,10 @@ class Trainer:
             keep_totals=keep_totals,
             threads=get_num_threads(),
         )
+
+    def taken(self, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Codes as `step` and `accumulate` take them."""
+        return codes
 
     def _batch(
         self, codes: npt.NDArray[Any], order: npt.NDArray[np.int64]
@@ -232,6 +240,10 @@ class Trainer:
     def finish(self, count: int, rule: Rule) -> None:
         """Update by the counts of the ``count`` rows accumulated since the last time."""
         self._trainer.finish(float(count), **rule._asdict())
+
+    def log_prob(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Logarithm of the probability of what is observed, by the tables as they are: (n,)."""
+        return Model(self._structure, self._offsets, self.tables).log_prob(codes)
 
     def load(self, packed: npt.NDArray[np.float32]) -> None:
         """Replace the tables."""

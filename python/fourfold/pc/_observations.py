@@ -51,9 +51,9 @@ def as_array(name: str, values: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.b
         assert torch is not None
         if values.device.type != "cpu":
             raise NotImplementedError(
-                f"{name} is on the device {values.device}, but only log_prob, marginal and "
-                f"bits_per_dim of fourfold.pc take that; pass {name}.cpu() (compress and decompress "
-                "code on a GPU with device=...)"
+                f"{name} is on the device {values.device}, but only fit, sample, log_prob, marginal "
+                f"and bits_per_dim of fourfold.pc take that; pass {name}.cpu() (compress and "
+                "decompress code on a GPU with device=...)"
             )
         values = values.detach().resolve_conj().resolve_neg().numpy()
     elif isinstance(values, np.ma.MaskedArray):

@@ -17,6 +17,7 @@ from fourfold.pc._kernel import Model
 from fourfold.pc.structure import Structure
 
 if TYPE_CHECKING:
+    from fourfold.pc._cuda_em import CudaSampler
     from fourfold.pc._cuda_kernel import CudaModel
     from fourfold.pc.learning import Epoch
     from fourfold.pc.moments import EntropyEstimate
@@ -204,6 +205,10 @@ class Circuit:
     def _on_gpus(self) -> dict[int, CudaModel]:
         return {}
 
+    @functools.cached_property
+    def _samplers(self) -> dict[int, CudaSampler]:
+        return {}
+
     def log_prob(self, x: Any, *, missing: Any = None) -> Any:
         """Logarithm of the probability of what is observed; what is missing is summed out.
 
@@ -292,11 +297,14 @@ class Circuit:
         n : int
             Number of draws, for each row of the evidence.
         evidence : masked array, or array or tensor of integers with ``missing``, optional
-            As for `log_prob`.
+            As for `log_prob`. Draws for evidence on a GPU are made there, and stay there.
         missing : boolean array, optional
             True where there is no evidence.
         generator : numpy.random.Generator, torch.Generator, int or None
-            Where chance comes from. An integer is a seed; None is different every time.
+            Where chance comes from. An integer is a seed; None is different every time. With a
+            CUDA generator random numbers and draws are made on its GPU; from any other, a draw on
+            a GPU is the one that the CPU makes, but where a rounding decides (about one value in
+            ten million).
 
         Returns
         -------
@@ -393,7 +401,7 @@ class Circuit:
 
     def __getstate__(self) -> dict[str, Any]:
         # What is derived from the tables, the kernels' copy of them above all, is made again.
-        derived = ("_model", "_on_gpus", "_tables")
+        derived = ("_model", "_on_gpus", "_samplers", "_tables")
         return {name: value for name, value in self.__dict__.items() if name not in derived}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fourfold.pc import _checkpoint
-from fourfold.pc._kernel import Model, Rule, Trainer
+from fourfold.pc._cuda_queries import is_on_gpu
+from fourfold.pc._kernel import Rule, Trainer
 from fourfold.pc._observations import Observations, as_array, check_observations
 from fourfold.pc._options import Options, check_options
 from fourfold.pc._progress import progress_bar
@@ -75,7 +76,8 @@ def fit(
     start : Structure or Circuit
         A structure begins with random tables near the data's marginals, a circuit with its own.
     data : array, masked array or torch tensor of integers, (n, ...)
-        One observation a row, its other axes in any shape of D entries.
+        One observation a row, its other axes in any shape of D entries. A tensor on a GPU is
+        learnt from there; the outcome is a circuit as ever.
     missing : boolean array, optional
         True where a value is missing. Missing values are summed out.
     epochs : int
@@ -109,7 +111,8 @@ def fit(
         Stop after so many epochs without a better result on the validation data.
     seed : int
         Of the first tables, of the order of the batches and of what is set aside. The same seed
-        gives the same model bit for bit, for any number of threads, on one instruction-set level.
+        gives the same model bit for bit, for any number of threads, on one instruction-set level,
+        or on one kind of GPU; between these it differs by rounding, and what follows from that.
     checkpoint : path, optional
         A file to which the state is written after each epoch. If it exists, learning goes on from
         there, and the outcome is the same bit for bit as without the interruption; what does not
@@ -131,7 +134,11 @@ def fit(
     DamagedFileError
         If the checkpoint cannot be read.
     ImpossibleEvidenceError
-        If a row has probability 0 under the tables that learning starts from.
+        If a row has probability 0 under the tables that learning starts from; on a GPU it is
+        noticed at the end of an epoch.
+    NotImplementedError
+        If data are on a GPU and this installation has no CUDA kernels, or ``leaves`` names others
+        than categorical ones, which are fitted on the CPU alone.
 
     Notes
     -----
@@ -153,12 +160,17 @@ def fit(
     structure = start.structure if isinstance(start, Circuit) else start
     if not isinstance(structure, Structure):
         raise TypeError(f"start: expected a Structure or a Circuit, got {type(start).__name__}")
-    seen, event_shape = observe("data", data, structure.cardinality, missing)
-    learnt, held_out = _set_aside(seen, validation, structure, event_shape, options)
+    device = _device_of(data)
+    seen, event_shape = observe("data", on_cpu(data), structure.cardinality, missing)
+    learnt, held_out = _set_aside(seen, on_cpu(validation), structure, event_shape, options)
     kinds = check_leaves(leaves, structure.num_variables)
+    if kinds and device is not None:
+        raise NotImplementedError(
+            f"leaves: on a GPU they are categorical, got {leaves!r}; pass data.cpu() to fit them"
+        )
     if not isinstance(start, Circuit):
         start = initial_circuit(structure, learnt, event_shape, options.rng("tables"))
-    run = _Run(start, learnt, held_out, options, event_shape)
+    run = _Run(start, learnt, held_out, options, event_shape, device)
     if kinds:
         run.use_families(kinds, None if given_circuit else options.rng("leaves"))
     if checkpoint is not None:
@@ -191,7 +203,8 @@ class HCLT(Circuit):
         Parameters
         ----------
         data : array, masked array or torch tensor of integers, (n, ...)
-            For instance images (n, 28, 28) of uint8.
+            For instance images (n, 28, 28) of uint8. Of a tensor on a GPU the tables are learnt
+            there, and the tree, once, on the CPU.
         num_latents : int
             Number of states of each latent variable.
         cardinality : int or (D,) integers, optional
@@ -214,8 +227,9 @@ class HCLT(Circuit):
         Circuit
             As of `fourfold.pc.fit`.
         """
-        values = check_cardinality(data, cardinality)
-        seen, _ = observe("data", data, values, missing)
+        here = on_cpu(data)
+        values = check_cardinality(here, cardinality)
+        seen, _ = observe("data", here, values, missing)
         structure = chow_liu_structure(
             seen, values, num_latents, bins=bins, tree_rows=tree_rows, seed=seed
         )
@@ -281,6 +295,25 @@ def observe(
     return seen, shape[1:]
 
 
+def _device_of(data: Any) -> Any:
+    """The GPU that data are on; None for the CPU."""
+    if not is_on_gpu(data):
+        return None
+    from fourfold.pc import _cuda_kernel
+
+    _cuda_kernel.require_kernels("data", data.device)
+    return data.device
+
+
+def on_cpu(data: Any) -> Any:
+    """Data as the checks, the first tables and the tree take them."""
+    if not is_on_gpu(data):
+        return data
+    from fourfold.pc import _cuda_kernel
+
+    return _cuda_kernel.brought(data)
+
+
 def _set_aside(
     seen: Observations,
     validation: Any,
@@ -320,8 +353,10 @@ class _Run:
         held_out: Observations | None,
         options: Options,
         event_shape: tuple[int, ...],
+        device: Any,
     ) -> None:
         self.start = start
+        self.device = device
         self.options = options
         self.event_shape = event_shape
         self.codes = learnt.codes
@@ -332,16 +367,23 @@ class _Run:
             None if held_out is None else _count_observed(held_out, cardinality)
         )
         full = options.algorithm == "full"
-        self.trainer = Trainer(
-            start.structure,
-            start.offsets,
-            start.packed,
-            capacity=min(
+        kept: dict[str, Any] = {
+            "capacity": min(
                 len(self.codes), _FULL_BATCH_ROWS if full else options.batch_size(len(self.codes))
             ),
-            keep_average=options.momentum > 0,
-            keep_totals=full,
-        )
+            "keep_average": options.momentum > 0,
+            "keep_totals": full,
+        }
+        self.trainer: Any
+        if device is None:
+            self.trainer = Trainer(start.structure, start.offsets, start.packed, **kept)
+        else:
+            from fourfold.pc._cuda_em import CudaTrainer
+
+            self.trainer = CudaTrainer(
+                start.structure, start.offsets, start.packed, device=device, **kept
+            )
+        self.rows = self.trainer.taken(self.codes)
         self.state = _checkpoint.State(best=start.packed)
         self.path: str | os.PathLike[str] | None = None
         self.leaves: ParametricLeaves | None = None
@@ -353,7 +395,14 @@ class _Run:
     def use_checkpoint(self, path: str | os.PathLike[str]) -> None:
         self.path = path
         kinds = {} if self.leaves is None else self.leaves.kinds
-        self.name = _checkpoint.name_of(self.start, self.codes, self.held_out, self.options, kinds)
+        self.name = _checkpoint.name_of(
+            self.start,
+            self.codes,
+            self.held_out,
+            self.options,
+            kinds,
+            on_gpu=self.device is not None,
+        )
         if os.path.exists(path):
             self.state, saved = _checkpoint.load(path, self.name)
             self.trainer.load(saved["tables"])
@@ -413,22 +462,26 @@ class _Run:
         # All batches of an epoch are of the same size, but for one row.
         batches = np.array_split(order.astype(np.int64), -(-n // size))
         total = 0.0
+        later: list[tuple[npt.NDArray[np.int64], Any]] = []
         for at, rows in enumerate(batches):
             if full:
-                log_prob = self.trainer.accumulate(self.codes, rows)
+                log_prob = self.trainer.accumulate(self.rows, rows)
             else:
                 done = (epoch + at / len(batches)) / options.epochs
                 rule = self.rule(done, len(rows), epoch * len(batches) + at + 1)
-                log_prob = self.trainer.step(self.codes, rows, rule)
+                log_prob = self.trainer.step(self.rows, rows, rule)
                 self.impose_families()
-            if np.isneginf(log_prob).any():
-                _refuse(int(rows[int(np.argmin(log_prob))]))
-            total += float(log_prob.sum())
+            if self.trainer.waits:
+                total += _total(rows, log_prob)
+            else:
+                later.append((rows, log_prob))
             if report is not None:
                 report(epoch + (at + 1) / len(batches), None, None)
         if full:
             self.trainer.finish(n, self.rule(epoch / options.epochs, n, epoch + 1))
             self.impose_families()
+        for rows, log_prob in later:
+            total += _total(rows, log_prob.cpu().numpy())
         return float(-total / (self.observed * np.log(2)))
 
     def rule(self, done: float, rows: int, steps: int) -> Rule:
@@ -451,8 +504,7 @@ class _Run:
     def validate(self) -> float | None:
         if self.held_out is None or self.observed_held_out is None:
             return None
-        model = Model(self.start.structure, self.start.offsets, self.trainer.tables)
-        total = float(model.log_prob(self.held_out).sum())
+        total = float(self.trainer.log_prob(self.held_out).sum())
         return float(-total / (self.observed_held_out * np.log(2)))
 
     def keep_best(self, held_out: float | None) -> None:
@@ -464,6 +516,13 @@ class _Run:
     def out_of_patience(self) -> bool:
         patience = self.options.patience
         return patience is not None and len(self.state.history) - self.state.best_epoch >= patience
+
+
+def _total(rows: npt.NDArray[np.int64], log_prob: npt.NDArray[np.float64]) -> float:
+    """The sum of the log probabilities of these rows, none of which may be -inf."""
+    if np.isneginf(log_prob).any():
+        _refuse(int(rows[int(np.argmin(log_prob))]))
+    return float(log_prob.sum())
 
 
 def _refuse(row: int) -> None:

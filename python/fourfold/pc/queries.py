@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,9 @@ __all__ = ["MostProbable", "check", "conditional", "log_prob", "marginal", "mpe"
 
 _UNIFORMS_TOGETHER = 1 << 22
 """Random numbers drawn at once, 32 MiB."""
+
+_UNIFORMS_FOR_A_GPU = 1 << 25
+"""The same for a GPU, where a thread has a draw. The numbers are the same, however they are cut."""
 
 
 class MostProbable(NamedTuple):
@@ -132,9 +135,21 @@ def sample(circuit: Circuit, n: int, evidence: Any, missing: Any, generator: Any
     if n < 0:
         raise ValueError(f"n: expected at least 0, got {n}")
     structure = circuit.structure
+    if evidence is None and missing is not None:
+        raise ValueError("missing: expected None where no evidence is given")
+    size = structure.num_nodes + structure.num_variables
+    gpu = _cuda_queries.sampling_device(evidence, generator)
+    if gpu is not None:
+        return _cuda_queries.sample(
+            circuit,
+            int(n),
+            evidence,
+            missing,
+            gpu,
+            _Uniforms(generator).on(gpu),
+            lambda rows: _parts(rows, int(n), max(1, _UNIFORMS_FOR_A_GPU // size)),
+        )
     if evidence is None:
-        if missing is not None:
-            raise ValueError("missing: expected None where no evidence is given")
         dtype = code_dtype(structure.cardinality, with_missing=True)
         nothing = structure.cardinality.astype(dtype)[None]
         seen = Observations(nothing, (), False, True)
@@ -142,7 +157,6 @@ def sample(circuit: Circuit, n: int, evidence: Any, missing: Any, generator: Any
         seen = check(circuit, "evidence", evidence, missing)
     uniforms = _Uniforms(generator)
     rows = len(seen.codes)
-    size = structure.num_nodes + structure.num_variables
     out = np.empty((rows, n, structure.num_variables), dtype=_value_dtype(circuit))
     for part, draws in _parts(rows, int(n), max(1, _UNIFORMS_TOGETHER // size)):
         shape = (part.stop - part.start, draws.stop - draws.start, size)
@@ -170,7 +184,7 @@ class _Uniforms:
                 "generator: expected a numpy.random.Generator, a torch.Generator, an integer seed "
                 f"or None, got {type(generator).__name__}"
             )
-        self._generator = generator if self.is_torch else np.random.default_rng(generator)
+        self._generator: Any = generator if self.is_torch else np.random.default_rng(generator)
 
     def __call__(self, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         if self.is_torch:
@@ -178,6 +192,21 @@ class _Uniforms:
             drawn = torch.rand(shape, generator=self._generator, dtype=torch.float64)
             return np.asarray(drawn.numpy())
         return np.asarray(self._generator.random(shape))
+
+    def on(self, device: Any) -> Callable[[tuple[int, ...]], Any]:
+        """The same as tensors on a GPU: from a CUDA generator made there."""
+        import torch
+
+        from fourfold.pc import _cuda_kernel
+
+        def there(shape: tuple[int, ...]) -> torch.Tensor:
+            if self.is_torch and self._generator.device.type != "cpu":
+                return torch.rand(
+                    shape, generator=self._generator, dtype=torch.float64, device=device
+                )
+            return _cuda_kernel.moved(torch.from_numpy(self(shape)), device)
+
+        return there
 
 
 def check_variables(circuit: Circuit, variables: Any) -> list[int]:
