@@ -107,9 +107,17 @@ FOURFOLD_INLINE void inner_stage(const EnsembleCall<T>& call, const EnsemblePlac
     }
 }
 
-// The last stage, of blocks of 16 points, with the kinetic flow between there and back.
-template <class T>
-FOURFOLD_INLINE void centre(const EnsembleCall<T>& call, const EnsemblePlace& at, int slot, Point<T>* shared) {
+// Sees the spectrum of a thread's points in the centre, and leaves it alone.
+struct NoLook {
+    template <class T>
+    FOURFOLD_INLINE void operator()(const EnsemblePlace&, const Complex<T>*) const {}
+};
+
+// The last stage, of blocks of 16 points, with the kinetic flow, or the one of the adjoint, between there and back.
+// Point p of the spectrum is at the place at.thread + at.threads p. `before` and `after` the flow look at it.
+template <bool Adjoint, class T, class Before, class After>
+FOURFOLD_INLINE void centre(const EnsembleCall<T>& call, const EnsemblePlace& at, int slot, Point<T>* shared,
+                            Before before, After after) {
     const unsigned first = in_banks<T>(at.base + 16 * at.thread);  // the others are this one with other lowest bits
     const unsigned begin = static_cast<unsigned>(slot) * at.layout.n + at.thread;
     const T inverse_n = T(1) / static_cast<T>(at.layout.n);
@@ -117,11 +125,14 @@ FOURFOLD_INLINE void centre(const EnsembleCall<T>& call, const EnsemblePlace& at
     FOURFOLD_UNROLL(16)
     for (unsigned q = 0; q < 16; ++q) z[q] = loaded(shared + (first ^ q));
     dft<16, T>(z);
+    before(at, z);
     FOURFOLD_UNROLL(16)
     for (int p = 0; p < 16; ++p) {
         const Complex<T> factor = loaded_constant(call.kinetic, begin + at.threads * p);
-        z[p] = Complex<T>{z[p].re * inverse_n, z[p].im * inverse_n} + times(z[p], factor.re, factor.im);
+        z[p] = Complex<T>{z[p].re * inverse_n, z[p].im * inverse_n} +
+               (Adjoint ? times_conjugate(z[p], factor.re, factor.im) : times(z[p], factor.re, factor.im));
     }
+    after(at, z);
     inverse_dft<16, T>(z);
     const unsigned again = opaque(first);
     FOURFOLD_UNROLL(16)
@@ -210,7 +221,8 @@ FOURFOLD_INLINE void ensemble_block(Block& block, const EnsembleCall<T>& call, P
             });
         }
         block.each([&](unsigned thread) {
-            centre(call, ensemble_place<N>(call, block.index(), thread), call.flows.kinetic_of(k), shared);
+            centre<false>(call, ensemble_place<N>(call, block.index(), thread), call.flows.kinetic_of(k), shared,
+                          NoLook{}, NoLook{});
         });
         FOURFOLD_ROLLED
         for (unsigned stage = between; stage-- > 0;) {

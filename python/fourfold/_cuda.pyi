@@ -154,13 +154,61 @@ class _Ensemble:
         device: int,
         stream: int,
     ) -> None: ...
+    def flows(self, steps: int) -> int: ...
+    def slopes_size(self) -> int: ...
+    def build_slopes(
+        self, *, step: float, loss: int, slopes: int, device: int, stream: int
+    ) -> None: ...
+    def record(
+        self,
+        *,
+        step: float,
+        steps: int,
+        first: int,
+        last: int,
+        psi: int,
+        fields: int,
+        spectra: int,
+        out: int,
+        nonlinearity: int,
+        potential: int,
+        twiddles: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def adjoint(
+        self,
+        *,
+        step: float,
+        steps: int,
+        first: int,
+        last: int,
+        cotangent: int,
+        fields: int,
+        spectra: int,
+        slopes: int,
+        sum_nonlinearity: int,
+        sum_potential: int,
+        sum_loss: int,
+        sum_omega: int,
+        nonlinearity: int,
+        potential: int,
+        twiddles: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
 
 class _Nlse:
+    points_of_thread: int
+    most_adjoint_steps: int
     smallest_grid: int
     largest_grid_complex64: int
     largest_grid_complex128: int
     Ensemble: type[_Ensemble]
 
+    def places(self, n: int) -> bytes: ...
     def shared_memory_of_block(self, device: int) -> int: ...
     def twiddles_complex64(self, n: int) -> bytes: ...
     def twiddles_complex128(self, n: int) -> bytes: ...
