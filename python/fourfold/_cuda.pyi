@@ -200,6 +200,47 @@ class _Ensemble:
         stream: int,
     ) -> None: ...
 
+class _Fields:
+    def __init__(
+        self,
+        *,
+        n: int,
+        batch: int,
+        method: str,
+        single: bool,
+        shared_nonlinearity: bool,
+        shared_potential: bool,
+        shared_loss: bool,
+        lossy: bool,
+    ) -> None: ...
+    @property
+    def kinetic_first(self) -> bool: ...
+    def tables_size(self) -> int: ...
+    def build_tables(
+        self,
+        *,
+        step: float,
+        omega: int,
+        filter: int,
+        loss: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def begin(
+        self,
+        *,
+        step: float,
+        steps: int,
+        nonlinearity: int,
+        potential: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> int: ...
+    def kinetic(self, k: int, psi: int) -> None: ...
+    def potential(self, k: int, psi: int, out: int) -> None: ...
+
 class _Nlse:
     points_of_thread: int
     most_adjoint_steps: int
@@ -207,6 +248,7 @@ class _Nlse:
     largest_grid_complex64: int
     largest_grid_complex128: int
     Ensemble: type[_Ensemble]
+    Fields: type[_Fields]
 
     def places(self, n: int) -> bytes: ...
     def shared_memory_of_block(self, device: int) -> int: ...
