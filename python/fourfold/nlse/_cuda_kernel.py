@@ -263,6 +263,11 @@ def _twiddles(n: int, like: Tensor) -> Tensor:
     return _tables_of_grid(n, "twiddles", like.dtype, like.device)
 
 
+def _places(n: int, like: Tensor) -> Tensor:
+    """Where the kernels keep each frequency of the FFT's order."""
+    return _tables_of_grid(n, "places", like.dtype, like.device)
+
+
 def _filter(n: int, dealias: str, like: Tensor) -> Tensor:
     return _tables_of_grid(n, dealias, like.dtype, like.device)
 
@@ -279,6 +284,8 @@ def _host_table(n: int, kind: str, dtype: torch.dtype) -> Tensor:
         kernels = cuda_kernels().nlse
         name = "twiddles_complex64" if real == torch.float32 else "twiddles_complex128"
         return torch.frombuffer(bytearray(getattr(kernels, name)(n)), dtype=real)
+    if kind == "places":
+        return torch.frombuffer(bytearray(cuda_kernels().nlse.places(n)), dtype=torch.int64)
     multiplier = fourier_filter(Grid(n, 2 * np.pi), kind)
     assert multiplier is not None
     return torch.from_numpy(multiplier).to(real)
