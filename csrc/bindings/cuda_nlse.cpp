@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "bindings/addresses.hpp"
 #include "bindings/cuda_register.hpp"
+#include "nlse/ensemble_adjoint_cuda.hpp"
 #include "nlse/ensemble_cuda.hpp"
 #include "nlse/fixed_steps.hpp"
 #include "support/cuda_device.hpp"
@@ -49,6 +51,38 @@ public:
                             at(tables), {device, at(stream)});
     }
 
+    std::int64_t flows(std::int64_t steps) const { return nlse::cuda::flows_of(ensemble_, steps); }
+    std::size_t slopes_size() const { return nlse::cuda::slopes_size(ensemble_); }
+
+    void build_slopes(double step, std::uintptr_t loss, std::uintptr_t slopes, int device,
+                      std::uintptr_t stream) const {
+        refuse_null({loss, slopes});
+        nlse::cuda::build_slopes(ensemble_, step, at(loss), at(slopes), {device, at(stream)});
+    }
+
+    void record(double step, std::int64_t steps, std::int64_t first, std::int64_t last, std::uintptr_t psi,
+                std::uintptr_t fields, std::uintptr_t spectra, std::uintptr_t out, std::uintptr_t nonlinearity,
+                std::uintptr_t potential, std::uintptr_t twiddles, std::uintptr_t tables, int device,
+                std::uintptr_t stream) const {
+        refuse_null({psi, nonlinearity, twiddles, tables});
+        nlse::cuda::record(ensemble_, {step, steps, first, last}, at(psi), at(fields), at(spectra), at(out),
+                           {at(nonlinearity), at(potential), at(twiddles), at(tables)}, {device, at(stream)});
+    }
+
+    void adjoint(double step, std::int64_t steps, std::int64_t first, std::int64_t last, std::uintptr_t cotangent,
+                 std::uintptr_t fields, std::uintptr_t spectra, std::uintptr_t slopes, std::uintptr_t sum_nonlinearity,
+                 std::uintptr_t sum_potential, std::uintptr_t sum_loss, std::uintptr_t sum_omega,
+                 std::uintptr_t nonlinearity, std::uintptr_t potential, std::uintptr_t twiddles, std::uintptr_t tables,
+                 int device, std::uintptr_t stream) const {
+        refuse_null({cotangent, fields, nonlinearity, twiddles, tables});
+        if (sum_loss != 0) refuse_null({slopes});
+        if (sum_omega != 0) refuse_null({spectra});
+        nlse::cuda::adjoint(
+            ensemble_, {step, steps, first, last}, at(cotangent), at(fields), at(spectra), at(slopes),
+            {at<double>(sum_nonlinearity), at<double>(sum_potential), at<double>(sum_loss), at<double>(sum_omega)},
+            {at(nonlinearity), at(potential), at(twiddles), at(tables)}, {device, at(stream)});
+    }
+
 private:
     nlse::cuda::Ensemble ensemble_;
     double duration_ = 0;
@@ -60,12 +94,23 @@ py::bytes twiddles(unsigned n) {
     return py::bytes(reinterpret_cast<const char*>(table.data()), table.size() * sizeof(T));
 }
 
+// Where in the spectrum as the kernels keep it each of the FFT's frequencies is: int64.
+py::bytes places(unsigned n) {
+    const nlse::EnsembleLayout layout = nlse::ensemble_layout(n);
+    std::vector<std::int64_t> of(n);
+    for (unsigned place = 0; place < n; ++place) of[layout.frequency(place)] = place;
+    return py::bytes(reinterpret_cast<const char*>(of.data()), of.size() * sizeof(std::int64_t));
+}
+
 }  // namespace
 
 void register_cuda_nlse(py::module_& module) {
     module.attr("smallest_grid") = nlse::kSmallestEnsembleGrid;
     module.attr("largest_grid_complex64") = nlse::kLargestEnsembleGrid<float>;
     module.attr("largest_grid_complex128") = nlse::kLargestEnsembleGrid<double>;
+    module.attr("points_of_thread") = nlse::kPoints;
+    module.attr("most_adjoint_steps") = nlse::cuda::kMostAdjointSteps;
+    module.def("places", places, py::arg("n"));
     module.def("shared_memory_of_block", cuda::shared_memory_of_block, py::arg("device"));
     module.def("twiddles_complex64", twiddles<float>, py::arg("n"));
     module.def("twiddles_complex128", twiddles<double>, py::arg("n"));
@@ -80,5 +125,18 @@ void register_cuda_nlse(py::module_& module) {
              py::arg("filter"), py::arg("loss"), py::arg("tables"), py::arg("device"), py::arg("stream"))
         .def("advance", &Ensemble::advance, py::kw_only(), py::arg("step"), py::arg("steps"), py::arg("psi"),
              py::arg("out"), py::arg("nonlinearity"), py::arg("potential"), py::arg("twiddles"), py::arg("tables"),
-             py::arg("device"), py::arg("stream"));
+             py::arg("device"), py::arg("stream"))
+        .def("flows", &Ensemble::flows, py::arg("steps"))
+        .def("slopes_size", &Ensemble::slopes_size)
+        .def("build_slopes", &Ensemble::build_slopes, py::kw_only(), py::arg("step"), py::arg("loss"),
+             py::arg("slopes"), py::arg("device"), py::arg("stream"))
+        .def("record", &Ensemble::record, py::kw_only(), py::arg("step"), py::arg("steps"), py::arg("first"),
+             py::arg("last"), py::arg("psi"), py::arg("fields"), py::arg("spectra"), py::arg("out"),
+             py::arg("nonlinearity"), py::arg("potential"), py::arg("twiddles"), py::arg("tables"), py::arg("device"),
+             py::arg("stream"))
+        .def("adjoint", &Ensemble::adjoint, py::kw_only(), py::arg("step"), py::arg("steps"), py::arg("first"),
+             py::arg("last"), py::arg("cotangent"), py::arg("fields"), py::arg("spectra"), py::arg("slopes"),
+             py::arg("sum_nonlinearity"), py::arg("sum_potential"), py::arg("sum_loss"), py::arg("sum_omega"),
+             py::arg("nonlinearity"), py::arg("potential"), py::arg("twiddles"), py::arg("tables"), py::arg("device"),
+             py::arg("stream"));
 }

@@ -9,4 +9,5 @@ void register_cuda_gp_series(pybind11::module_& module);
 void register_cuda_kan(pybind11::module_& module);
 void register_cuda_kan_bases(pybind11::module_& module);
 void register_cuda_nlse(pybind11::module_& module);
+void register_cuda_nlse_fields(pybind11::module_& module);
 void register_cuda_pc(pybind11::module_& module);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "nlse/adjoint.hpp"
+#include "nlse/adjoint_formula.hpp"
 #include "nlse/medium_in_time.hpp"
 #include "nlse/spectral_equation.hpp"
 #include "nlse/splitting.hpp"
@@ -37,16 +38,16 @@ FOURFOLD_INLINE void adjoint_at(const AdjointFlow<T>& flow, Field<T> psi, Field<
     if (flow.potential != nullptr) angle = angle - load<Vec>(flow.potential + i) * flow.tau;
     Vec c1, sine;
     sincos<T, V>(angle, angle, c1, sine);
-    mu = {mu.re + (mu.re * c1 + mu.im * sine), mu.im + (mu.im * c1 - mu.re * sine)};
+    mu = turned_back(mu, c1, sine);
     if constexpr (!Recorded) {
-        z = {z.re + (z.re * c1 + z.im * sine), z.im + (z.im * c1 - z.re * sine)};
+        z = turned_back(z, c1, sine);
         store_complex(psi.re, psi.im, i, z);
     }
     if (flow.amplitude != nullptr) {
         const Vec amplitude = load<Vec>(flow.amplitude + i);
         mu = {mu.re * amplitude, mu.im * amplitude};
     }
-    const Vec s = mu.im * z.re - mu.re * z.im;
+    const Vec s = phase_pull(z, mu);
     if (flow.sum_potential != nullptr) {
         store(flow.sum_potential + i, load<Vec>(flow.sum_potential + i) - s * flow.tau);
     }
@@ -54,12 +55,11 @@ FOURFOLD_INLINE void adjoint_at(const AdjointFlow<T>& flow, Field<T> psi, Field<
         store(flow.sum_nonlinearity + i, load<Vec>(flow.sum_nonlinearity + i) + intensity * reach * s);
     }
     if (flow.sum_loss != nullptr) {
-        const Vec r = mu.re * z.re + mu.im * z.im;
+        const Vec r = amplitude_pull(z, mu);
         const Vec turn = intensity * (load<Vec>(flow.time_slope + i) * flow.nonlinearity);
         store(flow.sum_loss + i, load<Vec>(flow.sum_loss + i) + (turn * s - r * flow.tau));
     }
-    const Vec pull = reach * s * (2 * flow.nonlinearity);
-    store_complex(lambda.re, lambda.im, i, Complex<Vec>{mu.re + pull * z.re, mu.im + pull * z.im});
+    store_complex(lambda.re, lambda.im, i, pulled(mu, z, reach, s, flow.nonlinearity));
 }
 
 template <class T, bool Recorded>
@@ -108,24 +108,6 @@ void turn_spectrum(const T* table, Field<T> z, std::size_t n) {
         z.re[i] = re * base + (re * w_re[i] - im * w_im[i]);
         z.im[i] = im * base + (re * w_im[i] + im * w_re[i]);
     }
-}
-
-// dl/d gamma = 2 tau^2 f'(u), f(u) = (1 - exp(-u))/u at u = 2 gamma tau. The power series of f' is
-// sum_j (-1)^(j+1) (j+1) u^j / (j+2)!.
-static inline double effective_time_slope(double gamma, double tau) {
-    const double u = 2 * gamma * tau;
-    double slope;
-    if (std::fabs(u) < 1) {
-        constexpr int terms = 19;
-        double power[terms];  // u^j / (j+2)!
-        power[0] = 0.5;
-        for (int j = 1; j < terms; ++j) power[j] = power[j - 1] * u / (j + 2);
-        slope = 0;
-        for (int j = terms - 1; j >= 0; --j) slope += (j % 2 == 0 ? -1.0 : 1.0) * (j + 1) * power[j];
-    } else {
-        slope = (u * std::exp(-u) + std::expm1(-u)) / (u * u);
-    }
-    return 2 * tau * tau * slope;
 }
 
 template <class T>

@@ -12,9 +12,8 @@
 #include <cstdint>
 
 #include "nlse/ensemble_call.hpp"
-#include "nlse/flow_formula.hpp"
+#include "nlse/point_flow.hpp"
 #include "support/butterflies.hpp"
-#include "support/sincos_formula.hpp"
 
 namespace fourfold::nlse::FOURFOLD_LEVEL {
 namespace {
@@ -107,9 +106,17 @@ FOURFOLD_INLINE void inner_stage(const EnsembleCall<T>& call, const EnsemblePlac
     }
 }
 
-// The last stage, of blocks of 16 points, with the kinetic flow between there and back.
-template <class T>
-FOURFOLD_INLINE void centre(const EnsembleCall<T>& call, const EnsemblePlace& at, int slot, Point<T>* shared) {
+// Sees the spectrum of a thread's points in the centre, and leaves it alone.
+struct NoLook {
+    template <class T>
+    FOURFOLD_INLINE void operator()(const EnsemblePlace&, const Complex<T>*) const {}
+};
+
+// The last stage, of blocks of 16 points, with the kinetic flow, or the one of the adjoint, between there and back.
+// Point p of the spectrum is at the place at.thread + at.threads p. `before` and `after` the flow look at it.
+template <bool Adjoint, class T, class Before, class After>
+FOURFOLD_INLINE void centre(const EnsembleCall<T>& call, const EnsemblePlace& at, int slot, Point<T>* shared,
+                            Before before, After after) {
     const unsigned first = in_banks<T>(at.base + 16 * at.thread);  // the others are this one with other lowest bits
     const unsigned begin = static_cast<unsigned>(slot) * at.layout.n + at.thread;
     const T inverse_n = T(1) / static_cast<T>(at.layout.n);
@@ -117,42 +124,36 @@ FOURFOLD_INLINE void centre(const EnsembleCall<T>& call, const EnsemblePlace& at
     FOURFOLD_UNROLL(16)
     for (unsigned q = 0; q < 16; ++q) z[q] = loaded(shared + (first ^ q));
     dft<16, T>(z);
+    before(at, z);
     FOURFOLD_UNROLL(16)
     for (int p = 0; p < 16; ++p) {
         const Complex<T> factor = loaded_constant(call.kinetic, begin + at.threads * p);
-        z[p] = Complex<T>{z[p].re * inverse_n, z[p].im * inverse_n} + times(z[p], factor.re, factor.im);
+        z[p] = times_kinetic(z[p], Adjoint ? Complex<T>{factor.re, -factor.im} : factor, inverse_n);
     }
+    after(at, z);
     inverse_dft<16, T>(z);
     const unsigned again = opaque(first);
     FOURFOLD_UNROLL(16)
     for (unsigned q = 0; q < 16; ++q) stored(shared + (again ^ q), z[q]);
 }
 
-// See PotentialFlow in field.hpp.
 template <bool Plain, class T>
 FOURFOLD_INLINE void potential_flow_of(const EnsembleCall<T>& call, const EnsemblePlace& at, int slot, Complex<T>* z) {
     const std::uint64_t own = at.valid ? at.field : 0;
-    const T g = call.nonlinearity[own * call.nonlinearity_stride], tau = call.tau[slot], strength = g * tau;
+    const T g = call.nonlinearity[own * call.nonlinearity_stride], tau = call.tau[slot];
     const T* potential = call.potential == nullptr ? nullptr : call.potential + own * call.potential_stride + at.thread;
     const Point<T>* decay = call.decay == nullptr ? nullptr
                                                   : call.decay + static_cast<std::uint64_t>(slot) * call.decay_slot +
                                                         own * call.decay_stride + at.thread;
     FOURFOLD_UNROLL(16)
     for (int e = 0; e < 16; ++e) {
-        const T intensity = z[e].re * z[e].re + z[e].im * z[e].im;
-        T angle = intensity * strength, amplitude = 1;
-        if constexpr (!Plain) {
-            if (decay != nullptr) {
-                const Complex<T> here = loaded_constant(decay, at.threads * e);
-                amplitude = here.re;
-                angle = intensity * (here.im * g);
-            }
-            if (potential != nullptr) angle = angle - potential[at.threads * e] * tau;
+        if constexpr (Plain) {
+            z[e] = flow_of_point(z[e], g * tau);
+        } else {
+            z[e] = flow_of_point(
+                z[e], g, tau, potential != nullptr, [&] { return potential[at.threads * e]; }, decay != nullptr,
+                [&] { return loaded_constant(decay, at.threads * e); });
         }
-        T cosine_minus_1, sine;
-        sincos_of<T, typename IntegerOf<T>::type>(angle, angle, cosine_minus_1, sine);
-        z[e] = turned(z[e], cosine_minus_1, sine);
-        if constexpr (!Plain) z[e] = {z[e].re * amplitude, z[e].im * amplitude};
     }
 }
 
@@ -210,7 +211,8 @@ FOURFOLD_INLINE void ensemble_block(Block& block, const EnsembleCall<T>& call, P
             });
         }
         block.each([&](unsigned thread) {
-            centre(call, ensemble_place<N>(call, block.index(), thread), call.flows.kinetic_of(k), shared);
+            centre<false>(call, ensemble_place<N>(call, block.index(), thread), call.flows.kinetic_of(k), shared,
+                          NoLook{}, NoLook{});
         });
         FOURFOLD_ROLLED
         for (unsigned stage = between; stage-- > 0;) {

@@ -17,6 +17,8 @@ struct Ensemble {
     bool single;  // complex64, else complex128; real arrays have the same precision
     SplittingProgram program;
     bool shared_nonlinearity, shared_potential, shared_loss, lossy;
+    bool natural =
+        false;  // of any n, its spectrum in the order of the FFT: for field_flows_cuda.hpp, not for advance()
 };
 
 // Bytes of shared memory that a block takes.

@@ -19,11 +19,17 @@ inline std::uint64_t entries_of(const cuda::Ensemble& ensemble) {
     return entries;
 }
 
+inline EnsembleLayout layout_of(const cuda::Ensemble& ensemble) {
+    const auto n = static_cast<unsigned>(ensemble.n);
+    return ensemble.natural ? EnsembleLayout{n, 0, 0, 0, 0} : ensemble_layout(n);
+}
+
 template <class T>
 EnsembleTables<T> tables_of(const cuda::Ensemble& ensemble, double step, const double* omega, const void* filter,
                             const void* loss, void* tables) {
     EnsembleTables<T> all{};
-    all.layout = ensemble_layout(static_cast<unsigned>(ensemble.n));
+    all.layout = layout_of(ensemble);
+    all.natural = ensemble.natural;
     all.kinetic_slots = ensemble.program.kinetic_slots;
     all.potential_slots = ensemble.program.potential_slots;
     for (int slot = 0; slot < kMaxStages + 2; ++slot) {
@@ -43,7 +49,7 @@ template <class T>
 EnsembleCall<T> call_of(const cuda::Ensemble& ensemble, double step, std::int32_t steps, const void* psi, void* out,
                         const void* nonlinearity, const void* potential, const void* twiddles, const void* tables) {
     EnsembleCall<T> call{};
-    call.layout = ensemble_layout(static_cast<unsigned>(ensemble.n));
+    call.layout = layout_of(ensemble);
     call.flows = ensemble_flows(ensemble.program, steps);
     call.batch = ensemble.batch;
     for (int slot = 0; slot < kMaxStages + 2; ++slot) {

@@ -1,11 +1,8 @@
 // The tables of one step size, an entry a thread. Internal linkage.
 #pragma once
 
-#include <cmath>
-
 #include "nlse/ensemble_call.hpp"
-#include "nlse/flow_formula.hpp"
-#include "support/sincos_formula.hpp"
+#include "nlse/point_flow.hpp"
 
 namespace fourfold::nlse::FOURFOLD_LEVEL {
 namespace {
@@ -13,13 +10,14 @@ namespace {
 template <class T>
 struct EnsembleTables {
     EnsembleLayout layout;
+    bool natural;  // the spectrum in the order of the FFT, not in that of the layout
     int kinetic_slots, potential_slots;
     double kinetic_time[kMaxStages + 2], potential_time[kMaxStages + 2];  // of each slot's flow
     const double* omega;                                                  // [n], FFT order
     const T* filter;                                                      // [n], FFT order, or null
     const T* loss;                                                        // [rows][n], or null
     std::uint64_t rows;                                                   // of the loss
-    Point<T>* kinetic;                                                    // as in EnsembleCall
+    Point<T>* kinetic;                                                    // as in EnsembleCall, if not natural
     Point<T>* decay;                                                      // [slot][rows][n]
 
     FOURFOLD_HOST_DEVICE std::uint64_t kinetic_entries() const {
@@ -30,26 +28,14 @@ struct EnsembleTables {
     }
 };
 
-// Rounded before anything is added to it: the compiler may not fuse it into the sum.
-FOURFOLD_INLINE double rounded_product(double a, double b) {
-#if defined(__CUDA_ARCH__)
-    return __dmul_rn(a, b);
-#else
-    return a * b;
-#endif
-}
-
 template <class T>
 FOURFOLD_INLINE void kinetic_entry(const EnsembleTables<T>& tables, std::uint64_t entry) {
     const auto place = static_cast<unsigned>(entry % tables.layout.n);
-    const unsigned at = tables.layout.frequency(place);
-    const double omega = tables.omega[at], tau = tables.kinetic_time[entry / tables.layout.n];
-    const double angle = -rounded_product(omega, tau), rest = -std::fma(omega, tau, angle);
-    double cosine_minus_1, sine;
-    sincos_of<double, std::int64_t, true>(angle, rest, cosine_minus_1, sine);
-    const double scale = tables.filter == nullptr ? 1.0 : static_cast<double>(tables.filter[at]);
-    const Complex<double> factor = phase_factor<1>(scale, cosine_minus_1, sine, 1.0 / tables.layout.n, 0.0);
-    stored(tables.kinetic + entry, Complex<T>{static_cast<T>(factor.re), static_cast<T>(factor.im)});
+    const unsigned at = tables.natural ? place : tables.layout.frequency(place);
+    const double n = tables.layout.n, high = static_cast<double>(T(1) / static_cast<T>(n));
+    const double filter = tables.filter == nullptr ? 1.0 : static_cast<double>(tables.filter[at]);
+    stored(tables.kinetic + entry, kinetic_factor<T>(tables.omega[at], tables.kinetic_time[entry / tables.layout.n],
+                                                     filter, high, -std::fma(high, n, -1.0) / n));
 }
 
 template <class T>

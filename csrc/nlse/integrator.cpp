@@ -45,9 +45,6 @@ namespace {
 // The published solver never takes a longer step.
 constexpr double kPublishedMaxStep = 0.1;
 
-// Of the whole time span. Who needs more steps than this allows meets a singularity, and would wait for days.
-constexpr double kSmallestStep = 1e-8;
-
 Method method_of(const std::string& name) {
     if (name == "rk4ip") return Method::rk4ip;
     if (name == "etdrk4") return Method::etdrk4;
@@ -163,12 +160,10 @@ Interval Integrator<T>::interval(double t0, double t1, double duration) const {
         stretch.max_step = kPublishedMaxStep;
         return stretch;
     }
-    const double reach = std::max(std::abs(t0), std::abs(t1));
     stretch.origin = t0;
     stretch.t1 = duration;
     stretch.max_step = std::numeric_limits<double>::infinity();
-    stretch.min_step = std::max(8 * std::numeric_limits<double>::epsilon() * reach,
-                                kSmallestStep * (options_.t_end - options_.t_start));
+    stretch.min_step = smallest_step(t0, t1, options_.t_end - options_.t_start);
     if (options_.step > 0) stretch.steps = fixed_steps(duration, options_.step);
     return stretch;
 }

@@ -154,13 +154,103 @@ class _Ensemble:
         device: int,
         stream: int,
     ) -> None: ...
+    def flows(self, steps: int) -> int: ...
+    def slopes_size(self) -> int: ...
+    def build_slopes(
+        self, *, step: float, loss: int, slopes: int, device: int, stream: int
+    ) -> None: ...
+    def record(
+        self,
+        *,
+        step: float,
+        steps: int,
+        first: int,
+        last: int,
+        psi: int,
+        fields: int,
+        spectra: int,
+        out: int,
+        nonlinearity: int,
+        potential: int,
+        twiddles: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def adjoint(
+        self,
+        *,
+        step: float,
+        steps: int,
+        first: int,
+        last: int,
+        cotangent: int,
+        fields: int,
+        spectra: int,
+        slopes: int,
+        sum_nonlinearity: int,
+        sum_potential: int,
+        sum_loss: int,
+        sum_omega: int,
+        nonlinearity: int,
+        potential: int,
+        twiddles: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
+class _Fields:
+    def __init__(
+        self,
+        *,
+        n: int,
+        batch: int,
+        method: str,
+        single: bool,
+        shared_nonlinearity: bool,
+        shared_potential: bool,
+        shared_loss: bool,
+        lossy: bool,
+    ) -> None: ...
+    @property
+    def kinetic_first(self) -> bool: ...
+    def tables_size(self) -> int: ...
+    def build_tables(
+        self,
+        *,
+        step: float,
+        omega: int,
+        filter: int,
+        loss: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+    def begin(
+        self,
+        *,
+        step: float,
+        steps: int,
+        nonlinearity: int,
+        potential: int,
+        tables: int,
+        device: int,
+        stream: int,
+    ) -> int: ...
+    def kinetic(self, k: int, psi: int) -> None: ...
+    def potential(self, k: int, psi: int, out: int) -> None: ...
 
 class _Nlse:
+    points_of_thread: int
+    most_adjoint_steps: int
     smallest_grid: int
     largest_grid_complex64: int
     largest_grid_complex128: int
     Ensemble: type[_Ensemble]
+    Fields: type[_Fields]
 
+    def places(self, n: int) -> bytes: ...
     def shared_memory_of_block(self, device: int) -> int: ...
     def twiddles_complex64(self, n: int) -> bytes: ...
     def twiddles_complex128(self, n: int) -> bytes: ...

@@ -143,6 +143,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: True)
     monkeypatch.setattr(_cuda_kernel, "cuda_kernels", lambda: SimpleNamespace(nlse=kernels))
     monkeypatch.setattr(_cuda_kernel, "current_stream", lambda device: STREAM)
+    monkeypatch.setattr(_cuda_kernel, "_device", lambda psi0: ((9, 0), 132))
     monkeypatch.setattr(
         _cuda_kernel, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
     )
@@ -237,20 +238,16 @@ def call(psi0: Any = None, n: int = N, **changed: Any) -> None:
         ({"method": "rk4ip"}, NotImplementedError, "'rk4ip' has no CUDA kernel"),
         ({"method": "published"}, ValueError, "solve has it"),
         ({"method": "euler"}, ValueError, "method must be one of"),
-        ({"n": 48}, NotImplementedError, "n = 48 has no CUDA kernel"),
-        ({"n": 16}, NotImplementedError, "power of two from 32 to 8192"),
-        ({"n": 16384}, NotImplementedError, "n = 16384 has no CUDA kernel: for torch.complex128"),
-        ({"n": 8192}, NotImplementedError, "need 131072 bytes of shared memory"),
-        ({"n": 32768, "dtype": torch.complex64}, NotImplementedError, "from 32 to 16384"),
+        ({"n": 33}, ValueError, "n must have no prime factor but 2, 3 and 5, got 33"),
         ({"dtype": torch.float64}, TypeError, "psi0 must be complex64"),
         ({"t": there(T)}, ValueError, "t must be on the CPU"),
         ({"t": T.flip(0)}, ValueError, "t must increase strictly"),
         ({"omega": torch.zeros(N)}, ValueError, "omega must be on .*like psi0, got cpu"),
         ({"omega": there(torch.zeros(1, N))}, ValueError, r"omega must have shape \(n,\)"),
         (
-            {"omega": there(torch.zeros(N + 1))},
+            {"omega": there(torch.zeros(N + 4))},
             ValueError,
-            r"psi0 must have the shape \(\.\.\., 33",
+            r"psi0 must have the shape \(\.\.\., 36",
         ),
         ({"potential": there(torch.zeros(N - 1))}, ValueError, "potential must have the shape"),
         ({"loss": there(torch.zeros(3, N))}, ValueError, "those of loss"),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from fourfold._gpu import cuda_kernels, current_stream, has_cuda_kernels, no_cuda_kernels
+from fourfold.nlse import _cuda_fields
 from fourfold.nlse._inputs import check_choice, check_saved_times
 from fourfold.nlse._kernel import fourier_filter
 from fourfold.nlse.grid import Grid
@@ -47,8 +48,8 @@ def propagate(
     TypeError, ValueError
         As on the CPU, where values need not be looked at; or a tensor is on another device.
     NotImplementedError
-        Without the CUDA kernels, and for what they cannot do: adaptive steps, methods that are no
-        splittings, lengths that are not a power of two or too large for the device.
+        Without the CUDA kernels, and for what they cannot do: methods that are no splittings,
+        adaptive steps.
     """
     times = _check(psi0, t, omega, nonlinearity, potential, loss, dealias)
     fixed = _check_method(method, step, rtol, atol, times)
@@ -60,40 +61,38 @@ def propagate(
     if not has_cuda_kernels():
         raise NotImplementedError(no_cuda_kernels())
     kernels = cuda_kernels().nlse
-    _check_grid(kernels, n, psi0)
     device: int = psi0.device.index
     real = _REAL[psi0.dtype]
     g = _per_realisation(nonlinearity, batch_shape, (), real)
     v = None if potential is None else _per_realisation(potential, batch_shape, (n,), real)
     gamma = None if loss is None else _per_realisation(loss, batch_shape, (n,), real)
-    ensemble = kernels.Ensemble(
-        n=n,
-        batch=count,
-        method=method,
-        single=real == torch.float32,
-        shared_nonlinearity=nonlinearity.ndim == 0,
-        shared_potential=potential is not None and potential.ndim == 1,
-        shared_loss=loss is not None and loss.ndim == 1,
-        lossy=loss is not None,
-    )
-    if ensemble.shared_memory() > kernels.shared_memory_of_block(device):
-        raise NotImplementedError(
-            f"n = {n} points of {psi0.dtype} need {ensemble.shared_memory()} bytes of shared memory, "
-            f"and a block of {psi0.device} has {kernels.shared_memory_of_block(device)}"
-        )
+    what = {
+        "n": n,
+        "batch": count,
+        "method": method,
+        "single": real == torch.float32,
+        "shared_nonlinearity": nonlinearity.ndim == 0,
+        "shared_potential": potential is not None and potential.ndim == 1,
+        "shared_loss": loss is not None and loss.ndim == 1,
+        "lossy": loss is not None,
+    }
+    ensemble = kernels.Ensemble(**what)
     if count == 0 or len(times) == 1:
         return out, first_steps
+    in_blocks = not _no_block(kernels, ensemble, n, psi0) and _blocks_pay(n, count, psi0)
+    run = ensemble if in_blocks else kernels.Fields(**what)
     angular = omega.to(torch.float64).resolve_neg().contiguous()
-    twiddles = _twiddles(n, psi0)
     multiplier = None if dealias is None else _filter(n, dealias, psi0)
-    tables = _scratch(ensemble.tables_size(), psi0)
+    twiddles = _twiddles(n, psi0) if in_blocks else None
+    tables = _scratch(run.tables_size(), psi0)
     queue = {"device": device, "stream": current_stream(device)}
+    rows = out.view(len(times), count, n)
     sizes: list[float] = []
     for i, (start, end) in enumerate(pairwise(times.tolist())):
         duration, steps = ensemble.interval(start, end, fixed)
         size = duration / steps
         if not sizes or size != sizes[-1]:
-            ensemble.build_tables(
+            run.build_tables(
                 step=size,
                 omega=angular.data_ptr(),
                 filter=_address(multiplier),
@@ -101,17 +100,23 @@ def propagate(
                 tables=tables.data_ptr(),
                 **queue,
             )
-        ensemble.advance(
-            step=size,
-            steps=steps,
-            psi=out[i].data_ptr(),
-            out=out[i + 1].data_ptr(),
-            nonlinearity=g.data_ptr(),
-            potential=_address(v),
-            twiddles=twiddles.data_ptr(),
-            tables=tables.data_ptr(),
+        given = {
+            "step": size,
+            "steps": steps,
+            "nonlinearity": g.data_ptr(),
+            "potential": _address(v),
+            "tables": tables.data_ptr(),
             **queue,
-        )
+        }
+        if in_blocks:
+            ensemble.advance(
+                psi=rows[i].data_ptr(),
+                out=rows[i + 1].data_ptr(),
+                twiddles=_address(twiddles),
+                **given,
+            )
+        else:
+            _cuda_fields.advance(run, rows[i], rows[i + 1], **given)
         sizes.append(size)
     _fill(first_steps[1:], sizes[:-1])
     return out, first_steps
@@ -129,7 +134,7 @@ def _check(
     """The times, if shapes, dtypes and devices are as they must be."""
     if omega.ndim != 1:
         raise ValueError(f"omega must have shape (n,), got {tuple(omega.shape)}")
-    n = omega.shape[0]
+    n = Grid(omega.shape[0], 2 * np.pi).n  # refuses what the CPU does
     if psi0.dtype not in _REAL:
         raise TypeError(f"psi0 must be complex64 or complex128, got {psi0.dtype}")
     if psi0.ndim == 0 or psi0.shape[-1] != n:
@@ -197,14 +202,36 @@ def _check_method(
     return fixed
 
 
-def _check_grid(kernels: Any, n: int, psi0: Tensor) -> None:
+def _no_block(kernels: Any, ensemble: Any, n: int, psi0: Tensor) -> str:
+    """Why no block of threads holds such a field; empty if one does."""
     single = psi0.dtype == torch.complex64
     largest = kernels.largest_grid_complex64 if single else kernels.largest_grid_complex128
     if not kernels.smallest_grid <= n <= largest or n & (n - 1):
-        raise NotImplementedError(
-            f"n = {n} has no CUDA kernel: for {psi0.dtype} it must be a power of two from "
-            f"{kernels.smallest_grid} to {largest}; tensors on the CPU may have any n = 2^a 3^b 5^c"
+        return (
+            f"for {psi0.dtype} n must be a power of two from {kernels.smallest_grid} to {largest}; "
+            f"got {n}"
         )
+    need, most = ensemble.shared_memory(), kernels.shared_memory_of_block(psi0.device.index)
+    if need > most:
+        return (
+            f"n = {n} points of {psi0.dtype} need {need} bytes of shared memory, and a block of "
+            f"{psi0.device} has {most}"
+        )
+    return ""
+
+
+def _blocks_pay(n: int, batch: int, psi0: Tensor) -> bool:
+    capability, processors = _device(psi0)
+    single = psi0.dtype == torch.complex64
+    return _cuda_fields.blocks_pay(
+        n, batch, single=single, capability=capability, processors=processors
+    )
+
+
+def _device(psi0: Tensor) -> tuple[tuple[int, int], int]:
+    """Compute capability, number of multiprocessors."""
+    found = torch.cuda.get_device_properties(psi0.device)
+    return (found.major, found.minor), found.multi_processor_count
 
 
 def _per_realisation(
@@ -236,6 +263,11 @@ def _twiddles(n: int, like: Tensor) -> Tensor:
     return _tables_of_grid(n, "twiddles", like.dtype, like.device)
 
 
+def _places(n: int, like: Tensor) -> Tensor:
+    """Where the kernels keep each frequency of the FFT's order."""
+    return _tables_of_grid(n, "places", like.dtype, like.device)
+
+
 def _filter(n: int, dealias: str, like: Tensor) -> Tensor:
     return _tables_of_grid(n, dealias, like.dtype, like.device)
 
@@ -252,6 +284,8 @@ def _host_table(n: int, kind: str, dtype: torch.dtype) -> Tensor:
         kernels = cuda_kernels().nlse
         name = "twiddles_complex64" if real == torch.float32 else "twiddles_complex128"
         return torch.frombuffer(bytearray(getattr(kernels, name)(n)), dtype=real)
+    if kind == "places":
+        return torch.frombuffer(bytearray(cuda_kernels().nlse.places(n)), dtype=torch.int64)
     multiplier = fourier_filter(Grid(n, 2 * np.pi), kind)
     assert multiplier is not None
     return torch.from_numpy(multiplier).to(real)

@@ -141,7 +141,7 @@ def _propagate_backward(
     cotangent, sums = differentiate(
         plan,
         np.ascontiguousarray(_array(psi)),
-        list(_array(steps).reshape(len(plan.times) - 1, -1)),
+        list(_array(steps).reshape(len(plan.times) - 1, plan.count)),
         _array(gradient),
         names,
         tolerance,
@@ -157,10 +157,10 @@ def _propagate_backward(
 
 
 @_propagate_backward.register_kernel("cuda")
-def _(*args: Any) -> tuple[Tensor, ...]:
-    raise NotImplementedError(
-        "the gradients of nlse.propagate have no CUDA kernel; give it tensors on the CPU"
-    )
+def _(gradient: Tensor, psi: Tensor, steps: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    from fourfold.nlse import _cuda_backward
+
+    return _cuda_backward.backward(gradient, psi, *rest)
 
 
 def _plan(
