@@ -120,6 +120,9 @@ struct UpdateCall {
     bool from_totals;  // which then are 0 again
 };
 
+// Values of which a warp loads all before it waits for one.
+inline constexpr int kUpdatedTogether = 4;
+
 struct UpdateMemory {
     float total[kCountWarps][kSlice];
 };
@@ -133,29 +136,42 @@ FOURFOLD_INLINE void em_update_block(Block& block, const UpdateCall& call, Updat
     const bool averaged = buffers.average != nullptr && call.rule.momentum > 0.0f;
     const auto column_of = [&](unsigned thread) { return job.column + static_cast<int>(thread % kThreadsOfWarp); };
     const auto warp_of = [](unsigned thread) { return static_cast<int>(thread / kThreadsOfWarp); };
+    // Of the j-th of a warp's next values; -1 behind the last.
+    const auto place_of = [&](std::int64_t begin, int j, int m) {
+        const std::int64_t k = begin + j * kCountWarps;
+        return k < table.values ? table.start + k * table.width + m : -1;
+    };
     block.each([&](unsigned thread) {
         const int m = column_of(thread), warp = warp_of(thread);
         float total = 0.0f;
         if (m < table.columns) {
             const float weight = table.node < 0 ? call.count : buffers.expected[call.plan.nodes[table.node].row + m];
             const float keep = call.rule.rescaled ? kept_of(call.rule, weight) : 0.0f;
-            for (std::int64_t k = warp; k < table.values; k += kCountWarps) {
-                const std::int64_t at = table.start + k * table.width + m;
-                float count;
-                if (call.from_totals) {
-                    count = static_cast<float>(buffers.totals[at]);
-                    buffers.totals[at] = 0.0;
-                } else {
-                    count = buffers.flow[at];
+            FOURFOLD_ROLLED
+            for (std::int64_t begin = warp; begin < table.values; begin += kUpdatedTogether * kCountWarps) {
+                float counts[kUpdatedTogether], old[kUpdatedTogether];
+                FOURFOLD_UNROLL(4)
+                for (int j = 0; j < kUpdatedTogether; ++j) {
+                    const std::int64_t at = place_of(begin, j, m);
+                    if (at < 0) continue;
+                    counts[j] = call.from_totals ? static_cast<float>(buffers.totals[at]) : buffers.flow[at];
+                    old[j] = buffers.tables[at];
                 }
-                if (averaged) {
-                    const float average = moved_average(call.rule, buffers.average[at], count);
-                    buffers.average[at] = average;
-                    count = corrected(call.rule, average);
+                FOURFOLD_UNROLL(4)
+                for (int j = 0; j < kUpdatedTogether; ++j) {
+                    const std::int64_t at = place_of(begin, j, m);
+                    if (at < 0) continue;
+                    if (call.from_totals) buffers.totals[at] = 0.0;
+                    float count = counts[j];
+                    if (averaged) {
+                        const float average = moved_average(call.rule, buffers.average[at], count);
+                        buffers.average[at] = average;
+                        count = corrected(call.rule, average);
+                    }
+                    count = posterior_count(keep, old[j], moves, count);
+                    buffers.flow[at] = count;
+                    total += count;
                 }
-                count = posterior_count(keep, buffers.tables[at], moves, count);
-                buffers.flow[at] = count;
-                total += count;
             }
         }
         shared.total[warp][thread % kThreadsOfWarp] = total;
@@ -166,9 +182,21 @@ FOURFOLD_INLINE void em_update_block(Block& block, const UpdateCall& call, Updat
         float total = 0.0f;
         for (int warp = 0; warp < kCountWarps; ++warp) total += shared.total[warp][thread % kThreadsOfWarp];
         const Share share = share_of(moves, total);
-        for (std::int64_t k = warp_of(thread); k < table.values; k += kCountWarps) {
-            const std::int64_t at = table.start + k * table.width + m;
-            buffers.tables[at] = new_probability(share.keep, share.scale, buffers.tables[at], buffers.flow[at]);
+        FOURFOLD_ROLLED
+        for (std::int64_t begin = warp_of(thread); begin < table.values; begin += kUpdatedTogether * kCountWarps) {
+            float counts[kUpdatedTogether], old[kUpdatedTogether];
+            FOURFOLD_UNROLL(4)
+            for (int j = 0; j < kUpdatedTogether; ++j) {
+                const std::int64_t at = place_of(begin, j, m);
+                if (at < 0) continue;
+                counts[j] = buffers.flow[at];
+                old[j] = buffers.tables[at];
+            }
+            FOURFOLD_UNROLL(4)
+            for (int j = 0; j < kUpdatedTogether; ++j) {
+                const std::int64_t at = place_of(begin, j, m);
+                if (at >= 0) buffers.tables[at] = new_probability(share.keep, share.scale, old[j], counts[j]);
+            }
         }
     });
 }

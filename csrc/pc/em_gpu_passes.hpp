@@ -58,6 +58,29 @@ FOURFOLD_INLINE Side rows_of_images(const float* from, std::int64_t first, int w
     return {from + first * width, width, kTile, width};
 }
 
+template <class T>
+FOURFOLD_INLINE void values_of_images(const T* from, std::int64_t first, std::int64_t images, std::int32_t* code) {
+    FOURFOLD_UNROLL(8)
+    for (int i = 0; i < kImages; ++i) code[i] = from[first + i < images ? first + i : images - 1];
+}
+
+// Codes of a variable, of the kImages images from `first` on.
+FOURFOLD_INLINE void codes_of_images(const EmCall& call, std::int64_t variable, std::int64_t first,
+                                     std::int32_t* code) {
+    const std::int64_t begin = variable * call.images;
+    switch (call.codes.size) {
+        case 1:
+            return values_of_images(static_cast<const std::uint8_t*>(call.codes.data) + begin, first, call.images,
+                                    code);
+        case 2:
+            return values_of_images(static_cast<const std::uint16_t*>(call.codes.data) + begin, first, call.images,
+                                    code);
+        default:
+            return values_of_images(static_cast<const std::int32_t*>(call.codes.data) + begin, first, call.images,
+                                    code);
+    }
+}
+
 // A thread's states of the kImages images from `first` on: the product of their factors, and the largest of each.
 FOURFOLD_INLINE void gather_states(const EmCall& call, const EmNode& node, std::int64_t first, int place,
                                    float* likelihood, std::int32_t* exponents, Images& images) {
@@ -71,31 +94,36 @@ FOURFOLD_INLINE void gather_states(const EmCall& call, const EmNode& node, std::
             entry[i] = m < node.states ? 1.0f : 0.0f;
             exponent[i] = 0;
         }
-        // A 1 before the first factor changes nothing. (Chosen between pointers, an exponent would need an address.)
-        const auto multiply = [&](int i, float x) {
-            if (exponents == nullptr) {
-                entry[i] = multiplied_into(entry[i], x, false, nullptr);
-            } else {
-                entry[i] = multiplied_into(entry[i], x, false, &exponent[i]);
+        // The rows of all images are on their way before the first is waited for. A 1 before the first factor changes
+        // nothing. (Chosen between pointers, an exponent would need an address.)
+        float row[kImages];
+        const auto multiply = [&] {
+            FOURFOLD_UNROLL(8)
+            for (int i = 0; i < kImages; ++i) {
+                if (exponents == nullptr) {
+                    entry[i] = multiplied_into(entry[i], row[i], false, nullptr);
+                } else {
+                    entry[i] = multiplied_into(entry[i], row[i], false, &exponent[i]);
+                }
             }
         };
         FOURFOLD_ROLLED
         for (std::int32_t at = node.leaf_begin; at < node.leaf_end; ++at) {
             const std::int64_t variable = plan.leaf[at];
             const float* table = call.buffers.tables + plan.tables[plan.shape.nodes + variable].start;
+            std::int32_t code[kImages];
+            codes_of_images(call, variable, first, code);
             FOURFOLD_UNROLL(8)
-            for (int i = 0; i < kImages; ++i) {
-                const std::int64_t image = first + i < call.images ? first + i : call.images - 1;
-                const std::int64_t code = cell(call.codes, variable * call.images + image);
-                multiply(i, table[code * node.width + m]);
-            }
+            for (int i = 0; i < kImages; ++i) row[i] = table[static_cast<std::int64_t>(code[i]) * node.width + m];
+            multiply();
         }
         FOURFOLD_ROLLED
         for (std::int32_t at = node.child_begin; at < node.child_end; ++at) {
             const float* message = call.buffers.message + plan.nodes[plan.child[at]].message_row * call.buffers.stride +
                                    first * node.width;
             FOURFOLD_UNROLL(8)
-            for (int i = 0; i < kImages; ++i) multiply(i, message[i * node.width + m]);
+            for (int i = 0; i < kImages; ++i) row[i] = message[i * node.width + m];
+            multiply();
         }
         FOURFOLD_UNROLL(8)
         for (int i = 0; i < kImages; ++i) {

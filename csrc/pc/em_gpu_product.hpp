@@ -23,7 +23,8 @@ struct ProductMemory {
 
 // One side of a product, from the tile's first row (of A) or column (of B) on. Its numbers lie at from[i step + k] if
 // Along, i being the row or column and k the depth, else at from[k step + i]; rows of memory are whole in groups of
-// four. Where i or k is not below its limit there is 0.
+// four. Where i is not below its limit, or k not below the depth, is 0; if Along, the rest of a group of four that the
+// depth divides is in memory, and is 0 on one of a product's sides.
 struct Side {
     const float* from;
     std::int64_t step;
@@ -42,7 +43,7 @@ FOURFOLD_INLINE void load_side(const Side& side, std::int64_t begin, unsigned th
             const bool there = i < side.limit && begin + k < side.depth;
             const Four x = there ? four_at(side.from + i * side.step + begin + k) : Four{};
             FOURFOLD_UNROLL(4)
-            for (int j = 0; j < 4; ++j) shared[(k + j) * kTileStride + i] = begin + k + j < side.depth ? x.v[j] : 0.0f;
+            for (int j = 0; j < 4; ++j) shared[(k + j) * kTileStride + i] = x.v[j];
         } else {
             const int group = r * static_cast<int>(kProductThreads) + t;
             const int k = group / (kTile / 4), i = 4 * (group % (kTile / 4));

@@ -286,6 +286,8 @@ void check_learning(const RandomCircuit& circuit, std::int64_t images, bool full
             const auto all = static_cast<double>(count + 3);
             trainer.finish(rule, all);
             gpu.schedule(gpu.no_images()).finish(rule, all);
+            const std::vector<float> totals = gpu.totals(floats);
+            CHECK(std::all_of(totals.begin(), totals.end(), [](float total) { return total == 0.0f; }));
         }
         std::vector<float> tables(floats);
         trainer.store(tables.data());

@@ -7,6 +7,7 @@ the kernels compute the same is for tests/csrc/pc_em_gpu_test.cpp to show.
 from __future__ import annotations
 
 import ctypes
+import importlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from fourfold import _core, pc
+from fourfold._gpu import has_cuda_kernels
 from fourfold.errors import ImpossibleEvidenceError
 from fourfold.pc import Structure, _cuda_em, _cuda_kernel
 from fourfold.pc._kernel import tree_arguments
@@ -49,6 +51,8 @@ class Em:
         written = np.zeros(self.plan.bytes, np.uint8)
         self.plan.write(written.ctypes.data)
         assert np.array_equal(array(given["plan"], written.size, ctypes.c_uint8), written)
+        if has_cuda_kernels():
+            importlib.import_module("fourfold._cuda").pc.Em(**given)
         self.given, self.stride = given, given["stride"]
         assert self.stride % 64 == 0
         self.learns = given["flow"] != 0
