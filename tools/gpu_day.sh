@@ -33,6 +33,8 @@ for family in kan nlse pc gp; do
     try "test_$family" timeout 120 python3 -m pytest -q -m gpu "tests/$family"
     PYTHONPATH=benchmarks try "speed_$family" timeout 120 python3 "benchmarks/gpu_$family.py" --json "$folder/gpu_$family.json"
 done
+PYTHONPATH=benchmarks try speed_nlse_gradients timeout 120 \
+    python3 benchmarks/gpu_nlse_gradients.py --json "$folder/gpu_nlse_gradients.json"
 try memcheck_kan sanitize memcheck tests/kan "shapes and float32"
 try racecheck_kan sanitize racecheck tests/kan "degrees and bfloat16"
 try racecheck_bases sanitize racecheck tests/kan/test_bases_gpu.py "gaussian or True-5-3"

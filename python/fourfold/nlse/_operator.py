@@ -68,7 +68,7 @@ def propagate(
     method, step, rtol, atol, dealias
         As in `fourfold.nlse.solve`.
     tolerance : float, optional
-        Of the states that are had back by running fixed steps backwards, relative in the 2-norm.
+        Of the states that are had back for gradients, relative in the 2-norm.
         Default: 1e-7 for complex128, 1e-3 for complex64.
 
     Returns
@@ -81,7 +81,8 @@ def propagate(
     TypeError, ValueError, BlowUpError, StepSizeError
         As `solve`.
     ReconstructionError
-        In the backward pass, if a state is missed by more than the tolerance.
+        In the backward pass, if a state is missed by more than the tolerance. On a GPU the gradient
+        of such a realisation is NaN instead.
     NotImplementedError
         In the backward pass of a method that has no gradients, or of a backward pass. On a GPU for
         what it does not know, or where fourfold was built without CUDA kernels.
