@@ -81,17 +81,18 @@ def propagate(
     if count == 0 or len(times) == 1:
         return out, first_steps
     angular = omega.to(torch.float64).resolve_neg().contiguous()
+    multiplier = None if dealias is None else _filter(n, dealias, psi0)
     medium = {"nonlinearity": g.data_ptr(), "potential": _address(v)}
     queue = {"device": device, "stream": current_stream(device)}
     rows = out.view(len(times), count, n)
     if fixed is None:
         index = _tables_of_grid(n, "frequencies", psi0.dtype, psi0.device)
-        multiplier = None if dealias is None else _filter(n, dealias, psi0)[index]
+        permuted_filter = None if multiplier is None else multiplier[index]
         row = get_method(method)
         full = row.order == row.general_order
         basis = None if full else _tables_of_grid(n, "parabolas", psi0.dtype, psi0.device)
         order = _cuda_adaptive.order_of(row, angular, gamma, basis)
-        permuted, twiddles = angular[index], _twiddles(n, psi0)
+        permuted, roots = angular[index], _twiddles(n, psi0)
         _cuda_adaptive.advance(
             ensemble,
             rows,
@@ -101,16 +102,15 @@ def propagate(
             atol=atol,
             loss=_address(gamma),
             omega=permuted.data_ptr(),
-            filter=_address(multiplier),
+            filter=_address(permuted_filter),
             order=order.data_ptr(),
-            twiddles=twiddles.data_ptr(),
+            twiddles=roots.data_ptr(),
             **medium,
             **queue,
         )
         return out, first_steps
     in_blocks = _cuda_fields.in_blocks(kernels, ensemble, n, count, psi0)
     run = ensemble if in_blocks else kernels.Fields(**what)
-    multiplier = None if dealias is None else _filter(n, dealias, psi0)
     twiddles = _twiddles(n, psi0) if in_blocks else None
     tables = _scratch(run.tables_size(), psi0)
     sizes: list[float] = []
