@@ -70,9 +70,10 @@ def backward(
         "shared_loss": loss is not None and loss.ndim == 1,
         "lossy": loss is not None,
     }
+    one = kernels.Ensemble(batch=1, **what)
+    _check_held(kernels, one, n, psi)
+    intervals = _intervals(one, times.tolist(), step, kernels.most_adjoint_steps)
     run = Run(kernels, what, psi, coefficients, dealias, tolerance, names)
-    _check_held(kernels, run.ensemble(1), n, psi)
-    intervals = _intervals(run.ensemble(1), times.tolist(), step, kernels.most_adjoint_steps)
 
     states = psi.resolve_conj().resolve_neg().contiguous().view(len(times), count, n)
     gradients = gradient.resolve_conj().resolve_neg().reshape(len(times), count, n)
@@ -81,7 +82,7 @@ def backward(
     totals = {name: run.zeros(name, count) for name in names}
     at_once = count
     if intervals and count > 0:
-        most = max(run.ensemble(1).flows(steps) for _, steps in intervals)
+        most = max(one.flows(steps) for _, steps in intervals)
         at_once = realisations_at_once(most, count, run.field_bytes, run.record_bytes)
     for begin in range(0, count, max(at_once, 1)):
         end = min(begin + at_once, count)
