@@ -23,6 +23,7 @@ PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
     py::module_ nlse = module.def_submodule("nlse");
     register_cuda_nlse(nlse);
     register_cuda_nlse_fields(nlse);
+    register_cuda_nlse_adaptive(nlse);
     py::module_ pc = module.def_submodule("pc");
     register_cuda_pc(pc);
     py::module_ gp = module.def_submodule("gp");

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
-#include <vector>
 
 #include "bindings/addresses.hpp"
 #include "bindings/cuda_register.hpp"
@@ -94,14 +93,6 @@ py::bytes twiddles(unsigned n) {
     return py::bytes(reinterpret_cast<const char*>(table.data()), table.size() * sizeof(T));
 }
 
-// Where in the spectrum as the kernels keep it each of the FFT's frequencies is: int64.
-py::bytes places(unsigned n) {
-    const nlse::EnsembleLayout layout = nlse::ensemble_layout(n);
-    std::vector<std::int64_t> of(n);
-    for (unsigned place = 0; place < n; ++place) of[layout.frequency(place)] = place;
-    return py::bytes(reinterpret_cast<const char*>(of.data()), of.size() * sizeof(std::int64_t));
-}
-
 }  // namespace
 
 void register_cuda_nlse(py::module_& module) {
@@ -110,7 +101,6 @@ void register_cuda_nlse(py::module_& module) {
     module.attr("largest_grid_complex128") = nlse::kLargestEnsembleGrid<double>;
     module.attr("points_of_thread") = nlse::kPoints;
     module.attr("most_adjoint_steps") = nlse::cuda::kMostAdjointSteps;
-    module.def("places", places, py::arg("n"));
     module.def("shared_memory_of_block", cuda::shared_memory_of_block, py::arg("device"));
     module.def("twiddles_complex64", twiddles<float>, py::arg("n"));
     module.def("twiddles_complex128", twiddles<double>, py::arg("n"));

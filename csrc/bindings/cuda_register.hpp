@@ -9,5 +9,6 @@ void register_cuda_gp_series(pybind11::module_& module);
 void register_cuda_kan(pybind11::module_& module);
 void register_cuda_kan_bases(pybind11::module_& module);
 void register_cuda_nlse(pybind11::module_& module);
+void register_cuda_nlse_adaptive(pybind11::module_& module);
 void register_cuda_nlse_fields(pybind11::module_& module);
 void register_cuda_pc(pybind11::module_& module);

@@ -200,6 +200,44 @@ class _Ensemble:
         stream: int,
     ) -> None: ...
 
+class _AdaptiveEnsemble:
+    def __init__(
+        self,
+        *,
+        n: int,
+        batch: int,
+        method: str,
+        single: bool,
+        shared_nonlinearity: bool,
+        shared_potential: bool,
+        shared_loss: bool,
+        lossy: bool,
+    ) -> None: ...
+    def shared_memory(self) -> int: ...
+    def advance(
+        self,
+        *,
+        t0: float,
+        t1: float,
+        span: float,
+        rtol: float,
+        atol: float,
+        psi: int,
+        out: int,
+        coarse: int,
+        first: int,
+        next: int,
+        nonlinearity: int,
+        potential: int,
+        loss: int,
+        omega: int,
+        filter: int,
+        order: int,
+        twiddles: int,
+        device: int,
+        stream: int,
+    ) -> None: ...
+
 class _Fields:
     def __init__(
         self,
@@ -249,8 +287,10 @@ class _Nlse:
     largest_grid_complex128: int
     Ensemble: type[_Ensemble]
     Fields: type[_Fields]
+    AdaptiveEnsemble: type[_AdaptiveEnsemble]
+    largest_adaptive_grid: int
 
-    def places(self, n: int) -> bytes: ...
+    def frequencies(self, n: int) -> bytes: ...
     def shared_memory_of_block(self, device: int) -> int: ...
     def twiddles_complex64(self, n: int) -> bytes: ...
     def twiddles_complex128(self, n: int) -> bytes: ...

@@ -98,10 +98,6 @@ MEDIA: dict[str, Any] = {
 @pytest.mark.parametrize("medium", list(MEDIA))
 @pytest.mark.parametrize("n", [1 << k for k in range(5, 15)])
 def test_lengths(n: int, medium: str, dtype: torch.dtype) -> None:
-    if dtype == torch.complex128 and n > 8192:
-        pytest.skip("more than the kernel takes")
-    if not fits(n, dtype):
-        pytest.skip("more shared memory than a block of this GPU has")
     batch = int(torch.randint(1, 70, ()))
     t = torch.tensor([0.0, 0.03, 0.06, 0.071], dtype=torch.float64)
     eps = torch.finfo(dtype).eps
@@ -201,3 +197,136 @@ def test_graph_capture() -> None:
     psi0.copy_(field(5, 256))
     graph.replay()
     assert torch.equal(out, nlse.propagate(psi0, t, **given))
+
+
+# Through torch's transforms: lengths that no block takes, and single fields.
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("medium", list(MEDIA))
+@pytest.mark.parametrize("n", [2, 3, 16, 30, 250, 1000, 1 << 15, 1 << 18])
+def test_other_lengths(n: int, medium: str, dtype: torch.dtype) -> None:
+    batch = int(torch.randint(1, 9, ()))
+    t = torch.tensor([0.0, 0.03, 0.06, 0.071], dtype=torch.float64)
+    eps = torch.finfo(dtype).eps
+    omega = omega_of(n).clamp(max=3000.0)
+    for method in ("strang", "rkn4_6b"):
+        options: dict[str, Any] = {"method": method, "step": 0.01, "omega": omega}
+        compare(field(batch, n, dtype=dtype), t, 500 * eps, **options, **MEDIA[medium](batch, n))
+
+
+def test_many_rows() -> None:
+    t = torch.tensor([0.0, 0.02], dtype=torch.float64)
+    given: dict[str, Any] = {"omega": omega_of(6), "step": 0.01, "nonlinearity": real(70_001)}
+    compare(field(70_001, 6), t, 1e-13, **given)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_thousand_steps_of_another_length(scheme: str) -> None:
+    t = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    grid = nlse.Grid(1000, 50.0)
+    psi0 = torch.from_numpy(nlse.soliton(grid, amplitude=1.2))
+    omega = 0.5 * torch.from_numpy(grid.k.copy()) ** 2
+    compare(psi0, t, 1e-12, omega=omega, method=scheme, step=0.001)
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_both_ways_agree(blocks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fourfold.nlse import _cuda_fields
+
+    monkeypatch.setattr(_cuda_fields, "blocks_pay", lambda *_, **__: blocks)
+    t = torch.tensor([0.0, 0.1], dtype=torch.float64)
+    for n in (32, 256, 2048):
+        compare(field(3, n), t, 1e-12, omega=omega_of(n), step=0.01, **MEDIA["own"](3, n))
+
+
+# In blocks, each realisation with its own steps.
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("medium", list(MEDIA))
+@pytest.mark.parametrize("n", [1 << k for k in range(5, 14)])
+def test_adaptive_steps(n: int, medium: str, dtype: torch.dtype) -> None:
+    if not fits(n + 2048, dtype):
+        pytest.skip("more shared memory than a block of this GPU has")
+    batch = int(torch.randint(1, 70, ())) if n < 1024 else 3
+    psi0 = field(batch, n, dtype=dtype) * (0.2 + torch.rand(batch, 1))
+    t = torch.tensor([0.0, 0.1, 0.2, 0.35], dtype=torch.float64)
+    single = dtype == torch.complex64
+    given = MEDIA[medium](batch, n) | {"dealias": None, "omega": omega_of(n).clamp(max=40.0)}
+    tolerances: dict[str, Any] = {
+        "rtol": 1e-3 if single else 1e-7,
+        "atol": 1e-6 if single else 1e-10,
+    }
+    for method in ("strang", "rkn6_14a"):
+        # In single precision rounding may turn a decision, and the tolerances allow the rest.
+        compare(psi0, t, 0.05 if single else 1e-9, method=method, **tolerances, **given)
+
+
+def test_adaptive_steps_are_returned() -> None:
+    psi0, t = field(2, 5, 128), torch.tensor([0.0, 0.1, 0.2, 0.35], dtype=torch.float64)
+    psi0 = psi0 * torch.linspace(0.2, 2.0, 5)[:, None]
+    rest: tuple[Any, ...] = (omega_of(128), torch.tensor(1.0), None, None)
+    options = ("rkn4_6b", None, 1e-7, 1e-10, None, None)
+    expected = torch.ops.fourfold.nlse_propagate(psi0, t, *rest, *options)[1]
+    there = [on_gpu(value) for value in rest]
+    found = torch.ops.fourfold.nlse_propagate(psi0.cuda(), t, *there, *options)[1]
+    assert bool((expected[1:] > 0).all())
+    assert torch.allclose(found.cpu(), expected, rtol=1e-4)
+
+
+def test_adaptive_steps_in_a_graph() -> None:
+    psi0, t = field(5, 256).cuda(), torch.tensor([0.0, 0.1, 0.15], dtype=torch.float64)
+    given: dict[str, Any] = {"omega": omega_of(256).cuda(), "method": "rkn6_14a"}
+    nlse.propagate(psi0, t, **given)  # loads the kernels and the tables of the grid
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = nlse.propagate(psi0, t, **given)
+    psi0.copy_(field(5, 256))
+    graph.replay()
+    assert torch.equal(out, nlse.propagate(psi0, t, **given))
+
+
+def test_other_lengths_in_a_graph_and_on_another_stream() -> None:
+    psi0, t = field(5, 250).cuda(), torch.tensor([0.0, 0.1, 0.15], dtype=torch.float64)
+    given: dict[str, Any] = {"omega": omega_of(250).cuda(), "step": 0.01}
+    nlse.propagate(psi0, t, **given)  # loads the kernels and makes torch's plans
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = nlse.propagate(psi0, t, **given)
+    psi0.copy_(field(5, 250))
+    graph.replay()
+    assert torch.equal(out, nlse.propagate(psi0, t, **given))
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    late = torch.empty_like(psi0)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(20_000_000)  # type: ignore[no-untyped-call]
+        late.copy_(psi0)
+        found = nlse.propagate(late, t, **given)
+    torch.cuda.current_stream().wait_stream(stream)
+    assert torch.equal(found, out)
+
+
+def test_adaptive_failures_stay_their_own() -> None:
+    psi0 = field(7, 64)
+    t = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)
+    psi0[3, 5] = torch.inf
+    given: dict[str, Any] = {"omega": omega_of(64).cuda()}
+    found = nlse.propagate(psi0.cuda(), t, **given)[1:]
+    assert bool(found[:, 3].real.isnan().all())
+    rest = [0, 1, 2, 4, 5, 6]
+    assert torch.equal(found[:, rest], nlse.propagate(psi0[rest].cuda(), t, **given)[1:])
+
+
+@pytest.mark.parametrize("step", [0.05, None])
+def test_opcheck_of_the_other_ways(step: float | None) -> None:
+    n = 48 if step else 64
+    psi0 = field(3, n).cuda()
+    t = torch.tensor([0.0, 0.1, 0.15], dtype=torch.float64)
+    args = (psi0, t, omega_of(n).cuda(), torch.tensor(1.0).cuda(), None, None, "rkn4_6b", step)
+    opcheck(torch.ops.fourfold.nlse_propagate, (*args, None, None, None, None))
+
+
+@pytest.mark.parametrize(("n", "step"), [(48, 0.05), (64, None)])
+def test_no_gradients_of_the_other_ways(n: int, step: float | None) -> None:
+    psi0, t = field(2, n).cuda().requires_grad_(), torch.tensor([0.0, 0.1], dtype=torch.float64)
+    out = nlse.propagate(psi0, t, omega=omega_of(n).cuda(), step=step)
+    with pytest.raises(NotImplementedError):
+        out.abs().sum().backward()  # type: ignore[no-untyped-call]

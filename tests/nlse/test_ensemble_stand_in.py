@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from fourfold import _core, nlse
-from fourfold.nlse import _cuda_kernel
+from fourfold.nlse import _cuda_fields, _cuda_kernel
 
 Tensor = torch.Tensor
 DEVICE, STREAM = 3, 12345
@@ -143,7 +143,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: True)
     monkeypatch.setattr(_cuda_kernel, "cuda_kernels", lambda: SimpleNamespace(nlse=kernels))
     monkeypatch.setattr(_cuda_kernel, "current_stream", lambda device: STREAM)
-    monkeypatch.setattr(_cuda_kernel, "_device", lambda psi0: ((9, 0), 132))
+    monkeypatch.setattr(_cuda_fields, "_device", lambda psi0: ((9, 0), 132))
     monkeypatch.setattr(
         _cuda_kernel, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
     )
@@ -234,7 +234,6 @@ def call(psi0: Any = None, n: int = N, **changed: Any) -> None:
 @pytest.mark.parametrize(
     ("changed", "error", "match"),
     [
-        ({"step": None}, NotImplementedError, "adaptive steps"),
         ({"method": "rk4ip"}, NotImplementedError, "'rk4ip' has no CUDA kernel"),
         ({"method": "published"}, ValueError, "solve has it"),
         ({"method": "euler"}, ValueError, "method must be one of"),

@@ -127,7 +127,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: True)
     monkeypatch.setattr(_cuda_kernel, "cuda_kernels", lambda: SimpleNamespace(nlse=kernels))
     monkeypatch.setattr(_cuda_kernel, "current_stream", lambda device: STREAM)
-    monkeypatch.setattr(_cuda_kernel, "_device", lambda psi0: ((9, 0), 132))
+    monkeypatch.setattr(_cuda_fields, "_device", lambda psi0: ((9, 0), 132))
     monkeypatch.setattr(
         _cuda_kernel, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
     )
@@ -254,7 +254,7 @@ def test_which_way(
 
 
 def test_few_fields_on_a_card_with_few_fp64_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cuda_kernel, "_device", lambda psi0: ((7, 5), 40))
+    monkeypatch.setattr(_cuda_fields, "_device", lambda psi0: ((7, 5), 40))
     t = torch.tensor([0.0, 0.01], dtype=torch.float64)
     psi0 = smooth(2, 1024, dtype=torch.complex128)
     compare(psi0, t, omega_of(1024), *MEDIA["plain"](1024), "strang", 0.01, None, None, None)

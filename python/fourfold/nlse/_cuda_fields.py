@@ -7,12 +7,30 @@ from typing import Any
 
 import torch
 
-__all__ = ["advance", "blocks_pay"]
+__all__ = ["advance", "blocks_pay", "in_blocks"]
 
 Tensor = torch.Tensor
 
 # Flows are counted in 32 bits.
 _MOST_STEPS = 1 << 26
+
+
+def in_blocks(kernels: Any, ensemble: Any, n: int, batch: int, psi0: Tensor) -> bool:
+    """Whether blocks of threads hold such fields, and it pays."""
+    single = psi0.dtype == torch.complex64
+    largest = kernels.largest_grid_complex64 if single else kernels.largest_grid_complex128
+    if not kernels.smallest_grid <= n <= largest or n & (n - 1):
+        return False
+    if ensemble.shared_memory() > kernels.shared_memory_of_block(psi0.device.index):
+        return False
+    capability, processors = _device(psi0)
+    return blocks_pay(n, batch, single=single, capability=capability, processors=processors)
+
+
+def _device(psi0: Tensor) -> tuple[tuple[int, int], int]:
+    """Compute capability, number of multiprocessors."""
+    found = torch.cuda.get_device_properties(psi0.device)
+    return (found.major, found.minor), found.multi_processor_count
 
 
 def blocks_pay(

@@ -1,18 +1,17 @@
-"""The one place of `fourfold.nlse` that hands addresses of CUDA tensors to C++."""
+"""The one place of `fourfold.nlse` that hands addresses of CUDA tensors to C++, with what it calls."""
 
 from __future__ import annotations
 
 import functools
 import math
 from itertools import groupby, pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from fourfold._gpu import cuda_kernels, current_stream, has_cuda_kernels, no_cuda_kernels
-from fourfold.nlse import _cuda_fields
+from fourfold.nlse import _cuda_adaptive, _cuda_fields
 from fourfold.nlse._inputs import check_choice, check_saved_times
 from fourfold.nlse._kernel import fourier_filter
 from fourfold.nlse.grid import Grid
@@ -49,10 +48,10 @@ def propagate(
         As on the CPU, where values need not be looked at; or a tensor is on another device.
     NotImplementedError
         Without the CUDA kernels, and for what they cannot do: methods that are no splittings,
-        adaptive steps.
+        adaptive steps of fields that no block of threads holds.
     """
     times = _check(psi0, t, omega, nonlinearity, potential, loss, dealias)
-    fixed = _check_method(method, step, rtol, atol, times)
+    fixed, rtol, atol = _check_method(method, step, rtol, atol, times, psi0.dtype)
     n, batch_shape = psi0.shape[-1], psi0.shape[:-1]
     count = math.prod(batch_shape)
     out = psi0.new_empty((len(times), *psi0.shape))
@@ -76,17 +75,44 @@ def propagate(
         "shared_loss": loss is not None and loss.ndim == 1,
         "lossy": loss is not None,
     }
-    ensemble = kernels.Ensemble(**what)
+    ensemble = (kernels.AdaptiveEnsemble if fixed is None else kernels.Ensemble)(**what)
+    if fixed is None:
+        _cuda_adaptive.check_held(kernels, ensemble, n, psi0)
     if count == 0 or len(times) == 1:
         return out, first_steps
-    in_blocks = not _no_block(kernels, ensemble, n, psi0) and _blocks_pay(n, count, psi0)
-    run = ensemble if in_blocks else kernels.Fields(**what)
     angular = omega.to(torch.float64).resolve_neg().contiguous()
     multiplier = None if dealias is None else _filter(n, dealias, psi0)
-    twiddles = _twiddles(n, psi0) if in_blocks else None
-    tables = _scratch(run.tables_size(), psi0)
+    medium = {"nonlinearity": g.data_ptr(), "potential": _address(v)}
     queue = {"device": device, "stream": current_stream(device)}
     rows = out.view(len(times), count, n)
+    if fixed is None:
+        index = _tables_of_grid(n, "frequencies", psi0.dtype, psi0.device)
+        permuted_filter = None if multiplier is None else multiplier[index]
+        row = get_method(method)
+        full = row.order == row.general_order
+        basis = None if full else _tables_of_grid(n, "parabolas", psi0.dtype, psi0.device)
+        order = _cuda_adaptive.order_of(row, angular, gamma, basis)
+        permuted, roots = angular[index], _twiddles(n, psi0)
+        _cuda_adaptive.advance(
+            ensemble,
+            rows,
+            first_steps.view(-1, count),
+            times,
+            rtol=rtol,
+            atol=atol,
+            loss=_address(gamma),
+            omega=permuted.data_ptr(),
+            filter=_address(permuted_filter),
+            order=order.data_ptr(),
+            twiddles=roots.data_ptr(),
+            **medium,
+            **queue,
+        )
+        return out, first_steps
+    in_blocks = _cuda_fields.in_blocks(kernels, ensemble, n, count, psi0)
+    run = ensemble if in_blocks else kernels.Fields(**what)
+    twiddles = _twiddles(n, psi0) if in_blocks else None
+    tables = _scratch(run.tables_size(), psi0)
     sizes: list[float] = []
     for i, (start, end) in enumerate(pairwise(times.tolist())):
         duration, steps = ensemble.interval(start, end, fixed)
@@ -103,9 +129,8 @@ def propagate(
         given = {
             "step": size,
             "steps": steps,
-            "nonlinearity": g.data_ptr(),
-            "potential": _address(v),
             "tables": tables.data_ptr(),
+            **medium,
             **queue,
         }
         if in_blocks:
@@ -182,8 +207,9 @@ def _check_method(
     rtol: float | None,
     atol: float | None,
     times: npt.NDArray[np.float64],
-) -> float:
-    """The step."""
+    dtype: torch.dtype,
+) -> tuple[float | None, float, float]:
+    """The step (None: adaptive) and the tolerances."""
     from fourfold.nlse.solver import check_step_control  # it imports this package
 
     method = get_method(name)
@@ -193,45 +219,9 @@ def _check_method(
         raise NotImplementedError(
             f"method {name!r} has no CUDA kernel; those that do are {', '.join(DIFFERENTIABLE)}"
         )
-    if step is None:
-        raise NotImplementedError(
-            "adaptive steps (rtol, atol) have no CUDA kernel; give a fixed step, or tensors on the CPU"
-        )
-    fixed, _, _ = check_step_control(method, step, rtol, atol, np.empty((0, 1)), times)
-    assert fixed is not None
-    return fixed
-
-
-def _no_block(kernels: Any, ensemble: Any, n: int, psi0: Tensor) -> str:
-    """Why no block of threads holds such a field; empty if one does."""
-    single = psi0.dtype == torch.complex64
-    largest = kernels.largest_grid_complex64 if single else kernels.largest_grid_complex128
-    if not kernels.smallest_grid <= n <= largest or n & (n - 1):
-        return (
-            f"for {psi0.dtype} n must be a power of two from {kernels.smallest_grid} to {largest}; "
-            f"got {n}"
-        )
-    need, most = ensemble.shared_memory(), kernels.shared_memory_of_block(psi0.device.index)
-    if need > most:
-        return (
-            f"n = {n} points of {psi0.dtype} need {need} bytes of shared memory, and a block of "
-            f"{psi0.device} has {most}"
-        )
-    return ""
-
-
-def _blocks_pay(n: int, batch: int, psi0: Tensor) -> bool:
-    capability, processors = _device(psi0)
-    single = psi0.dtype == torch.complex64
-    return _cuda_fields.blocks_pay(
-        n, batch, single=single, capability=capability, processors=processors
-    )
-
-
-def _device(psi0: Tensor) -> tuple[tuple[int, int], int]:
-    """Compute capability, number of multiprocessors."""
-    found = torch.cuda.get_device_properties(psi0.device)
-    return (found.major, found.minor), found.multi_processor_count
+    # Whether rtol asks for less than the round-off shows without a field if it is alone.
+    like = np.ones((1, 1) if atol == 0 else (0, 1), torch.empty(0, dtype=dtype).numpy().dtype)
+    return check_step_control(method, step, rtol, atol, like, times)
 
 
 def _per_realisation(
@@ -284,8 +274,12 @@ def _host_table(n: int, kind: str, dtype: torch.dtype) -> Tensor:
         kernels = cuda_kernels().nlse
         name = "twiddles_complex64" if real == torch.float32 else "twiddles_complex128"
         return torch.frombuffer(bytearray(getattr(kernels, name)(n)), dtype=real)
+    if kind == "frequencies":
+        return torch.frombuffer(bytearray(cuda_kernels().nlse.frequencies(n)), dtype=torch.int64)
     if kind == "places":
-        return torch.frombuffer(bytearray(cuda_kernels().nlse.places(n)), dtype=torch.int64)
+        return torch.argsort(_host_table(n, "frequencies", dtype))
+    if kind == "parabolas":
+        return _cuda_adaptive.parabolas(n)
     multiplier = fourier_filter(Grid(n, 2 * np.pi), kind)
     assert multiplier is not None
     return torch.from_numpy(multiplier).to(real)

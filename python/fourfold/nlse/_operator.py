@@ -48,10 +48,11 @@ def propagate(
     The operator itself is ``torch.ops.fourfold.nlse_propagate``, which also returns the first step of
     each interval and realisation.
 
-    On a GPU (docs/gpu.md) it knows splittings of fixed step, n a power of two from 32 to 8192
-    (complex128) or 16384 (complex64), and no gradients; ``t`` stays on the CPU, all else is on psi0's
-    device. Work is queued and nothing waits for it, so no value is looked at: where a field stops being
-    finite, there is NaN from then on and no BlowUpError.
+    On a GPU (docs/gpu.md) it knows the splittings: fixed steps for every n, adaptive steps for n a
+    power of two from 32 to 8192. ``t`` stays on the CPU, all else is on psi0's device. Work is queued and
+    nothing waits for it, so no value is looked at: where a field stops being finite, or adaptive steps
+    become too small, there is NaN from then on and no BlowUpError or StepSizeError. Gradients are
+    those of fixed steps, n a power of two from 32 to 8192 (complex128) or 16384 (complex64).
 
     Parameters
     ----------

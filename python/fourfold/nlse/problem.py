@@ -25,7 +25,7 @@ from fourfold.nlse.grid import Grid
 from fourfold.nlse.in_time import FunctionInTime, Modulated, Series
 from fourfold.nlse.methods import get_method
 
-__all__ = ["COEFFICIENTS", "Medium", "Problem"]
+__all__ = ["COEFFICIENTS", "QUADRATIC_TOLERANCE", "Medium", "Problem"]
 
 COEFFICIENTS = ("dispersion", "nonlinearity", "potential", "loss")
 """The names of what a `Problem` is made of, beside its grid."""
@@ -39,7 +39,7 @@ _KEPT = {
 }
 
 # A parabola through rounded values of omega misses them by a few ulp of the largest one.
-_QUADRATIC_TOLERANCE = 1e-13
+QUADRATIC_TOLERANCE = 1e-13
 
 
 class Problem:
@@ -258,7 +258,7 @@ class Problem:
         columns = np.vander(scaled, min(3, self._grid.n), increasing=True)
         fitted = columns @ np.linalg.lstsq(columns, self._omega)[0]
         miss = np.abs(self._omega - fitted).max()
-        return bool(miss <= _QUADRATIC_TOLERANCE * np.abs(self._omega).max())
+        return bool(miss <= QUADRATIC_TOLERANCE * np.abs(self._omega).max())
 
     @cached_property
     def lossy(self) -> bool:

@@ -1,0 +1,228 @@
+"""Which part of a run on a GPU goes back when, and what the derivatives add up to.
+
+Hands addresses of CUDA tensors to C++, as `_cuda_kernel` does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from fourfold._gpu import current_stream
+from fourfold.nlse import _cuda_kernel as forward
+from fourfold.nlse._backward import default_tolerance
+from fourfold.nlse._cuda_segments import segment_length
+
+__all__ = ["NAMES", "Part", "Run"]
+
+Tensor = torch.Tensor
+
+NAMES = ("omega", "nonlinearity", "potential", "loss")
+
+
+class Run:
+    """What all realisations have in common."""
+
+    def __init__(
+        self,
+        kernels: Any,
+        what: dict[str, Any],
+        psi: Tensor,
+        coefficients: dict[str, Tensor | None],
+        dealias: str | None,
+        tolerance: float | None,
+        names: list[str],
+    ) -> None:
+        self.kernels = kernels
+        self.what = what
+        self.names = names
+        self.like = psi
+        self.n: int = psi.shape[-1]
+        self.batch_shape = psi.shape[1:-1]
+        if tolerance is None:
+            tolerance = default_tolerance(np.dtype("c8" if what["single"] else "c16"))
+        self.tolerance = tolerance
+        self.field_bytes = self.n * psi.dtype.itemsize
+        self.record_bytes = self.field_bytes * (2 if "omega" in names else 1)
+        device: int = psi.device.index
+        self.queue = {"device": device, "stream": current_stream(device)}
+        real = forward._REAL[psi.dtype]
+        omega = coefficients["omega"]
+        assert omega is not None
+        self.omega = omega.to(torch.float64).resolve_neg().contiguous()
+        self.filter = None if dealias is None else forward._filter(self.n, dealias, psi)
+        self.twiddles = forward._twiddles(self.n, psi)
+        self.rows: dict[str, Tensor] = {}
+        for name, value in coefficients.items():
+            if value is not None and name != "omega":
+                rows = forward._per_realisation(value, self.batch_shape, self.tail(name), real)
+                self.rows[name] = rows if self.shares(name) else rows.view(-1, *self.tail(name))
+
+    def ensemble(self, batch: int) -> Any:
+        return self.kernels.Ensemble(batch=batch, **self.what)
+
+    def tail(self, name: str) -> tuple[int, ...]:
+        return () if name == "nonlinearity" else (self.n,)
+
+    def shares(self, name: str) -> bool:
+        """Whether all realisations have one such coefficient."""
+        return name == "omega" or bool(self.what[f"shared_{name}"])
+
+    def zeros(self, name: str, count: int) -> Tensor:
+        shape = self.tail(name) if self.shares(name) else (count, *self.tail(name))
+        return self.like.new_zeros(shape, dtype=torch.float64)
+
+    def add(self, total: Tensor, name: str, begin: int, rows: Tensor) -> None:
+        """To what `zeros` made, the sums of the realisations from ``begin`` on."""
+        if name == "nonlinearity":
+            rows = rows.sum(-1)
+        if self.shares(name):
+            total += rows.sum(0)
+        else:
+            total[begin : begin + len(rows)] = rows
+
+    def of_coefficient(self, name: str, total: Tensor, like: Tensor) -> Tensor:
+        if name == "omega":
+            total = total[forward._places(self.n, self.like)]
+        elif not self.shares(name):
+            total = total.view(*self.batch_shape, *self.tail(name))
+        return total.sum_to_size(like.shape).to(like.dtype)
+
+
+class Part:
+    """Realisations that go back together."""
+
+    def __init__(self, run: Run, begin: int, end: int) -> None:
+        self._run = run
+        self._size = end - begin
+        self._ensemble = run.ensemble(self._size)
+        self._rows = {
+            name: rows if run.shares(name) else rows[begin:end] for name, rows in run.rows.items()
+        }
+        self._step = 0.0
+        self._tables = forward._scratch(self._ensemble.tables_size(), run.like)
+        self._slopes: Tensor | None = None
+        if "loss" in run.names:
+            self._slopes = forward._scratch(self._ensemble.slopes_size(), run.like)
+        threads = run.n // run.kernels.points_of_thread
+        self._sums = {
+            name: run.like.new_zeros(
+                (self._size, threads if name == "nonlinearity" else run.n), dtype=torch.float64
+            )
+            for name in run.names
+        }
+
+    def back(
+        self,
+        cotangent: Tensor,
+        states: Tensor,
+        gradients: Tensor,
+        intervals: list[tuple[float, int]],
+    ) -> dict[str, Tensor]:
+        """Change ``cotangent`` from that of the last state to that of the first; the sums."""
+        for i in range(len(intervals) - 1, -1, -1):
+            step, steps = intervals[i]
+            self._build_tables(step)
+            self._interval(cotangent, states[i], states[i + 1], steps)
+            cotangent += gradients[i]
+        return self._sums
+
+    def _build_tables(self, step: float) -> None:
+        if step == self._step:
+            return
+        self._step = step
+        run = self._run
+        loss = forward._address(self._rows.get("loss"))
+        self._ensemble.build_tables(
+            step=step,
+            omega=run.omega.data_ptr(),
+            filter=forward._address(run.filter),
+            loss=loss,
+            tables=self._tables.data_ptr(),
+            **run.queue,
+        )
+        if self._slopes is not None:
+            self._ensemble.build_slopes(
+                step=step, loss=loss, slopes=self._slopes.data_ptr(), **run.queue
+            )
+
+    def _interval(self, cotangent: Tensor, start: Tensor, end: Tensor, steps: int) -> None:
+        run = self._run
+        flows = self._ensemble.flows(steps)
+        length = segment_length(flows, self._size, run.field_bytes, run.record_bytes)
+        firsts = range(0, flows, length)
+        begins = [start]
+        checkpoints = start.new_empty((len(firsts) - 1, *start.shape))
+        for first, checkpoint in zip(firsts[:-1], checkpoints, strict=True):
+            self._record(steps, first, first + length, begins[-1], out=checkpoint)
+            begins.append(checkpoint)
+        fields = start.new_empty((length + 1, *start.shape))
+        spectra = start.new_empty((length, *start.shape)) if "omega" in run.names else None
+        for first, begin in zip(reversed(firsts), reversed(begins), strict=True):
+            last = min(first + length, flows)
+            again = torch.empty_like(end) if last == flows else None
+            self._record(steps, first, last, begin, again, fields, spectra)
+            if again is not None:
+                self._spoil_missed(cotangent, again, end)
+            self._adjoint(steps, first, last, cotangent, fields, spectra)
+
+    def _record(
+        self,
+        steps: int,
+        first: int,
+        last: int,
+        psi: Tensor,
+        out: Tensor | None,
+        fields: Tensor | None = None,
+        spectra: Tensor | None = None,
+    ) -> None:
+        self._ensemble.record(
+            first=first,
+            last=last,
+            psi=psi.data_ptr(),
+            fields=forward._address(fields),
+            spectra=forward._address(spectra),
+            out=forward._address(out),
+            **self._given(steps),
+        )
+
+    def _spoil_missed(self, cotangent: Tensor, again: Tensor, end: Tensor) -> None:
+        """NaN where the steps taken again end elsewhere, by the CPU's measure."""
+        off = torch.linalg.vector_norm(again - end, dim=-1)
+        missed = ~(off <= self._run.tolerance * torch.linalg.vector_norm(end, dim=-1))
+        cotangent.masked_fill_(missed[:, None], complex(math.nan, math.nan))
+
+    def _adjoint(
+        self,
+        steps: int,
+        first: int,
+        last: int,
+        cotangent: Tensor,
+        fields: Tensor,
+        spectra: Tensor | None,
+    ) -> None:
+        self._ensemble.adjoint(
+            first=first,
+            last=last,
+            cotangent=cotangent.data_ptr(),
+            fields=fields.data_ptr(),
+            spectra=forward._address(spectra),
+            slopes=forward._address(self._slopes),
+            **{f"sum_{name}": forward._address(self._sums.get(name)) for name in NAMES},
+            **self._given(steps),
+        )
+
+    def _given(self, steps: int) -> dict[str, Any]:
+        run = self._run
+        return {
+            "step": self._step,
+            "steps": steps,
+            "nonlinearity": self._rows["nonlinearity"].data_ptr(),
+            "potential": forward._address(self._rows.get("potential")),
+            "twiddles": run.twiddles.data_ptr(),
+            "tables": self._tables.data_ptr(),
+            **run.queue,
+        }
