@@ -199,6 +199,25 @@ void test_leaf(Form form, std::size_t components, std::size_t n) {
     close(one, gradient, 1e-11 * std::sqrt(static_cast<double>(n) + 1), size);
 }
 
+// Lags whose squares are near the largest number, where everything but a power is 0.
+void test_far(Form form) {
+    Kernel k = draw(form, 1);
+    if (form != Form::rational_quadratic) k.parameters[2] = 0;
+    const std::vector<Step> program{{Step::Kind::leaf, leaf_of(k)}};
+    const std::vector<double> z{1e140, -1e140, 0.0, -3e70, 1e20, 5.0};
+    Rows expected(1, std::vector<double>(z.size())), found(1, poisoned<double>(z.size()));
+    const GpuLags lags{z.data(), nullptr, 0, z.size()};
+    for (int r = 0; r <= highest(form); ++r) {
+        evaluate(program, z.data(), z.size(), jet_of(expected, {r}), 1);
+        with_top(r, [&]<int Top>() {
+            for (std::size_t i = 0; i < z.size(); ++i) {
+                host::evaluate_thread<Top>(gpu_leaf(k), lags, jet_of(found, {r}), false, i);
+            }
+        });
+        for (std::size_t i = 0; i < z.size(); ++i) close({found[0][i]}, {expected[0][i]}, 1e-13);
+    }
+}
+
 // Points instead of lags, in rows of an odd length.
 void test_points(std::size_t rows, std::size_t columns) {
     Kernel k = draw(kForms[integer(0, 5)], 2);
@@ -261,6 +280,7 @@ int main(int arguments, char** argument) {
     engine.seed(seed);
     for (const Form form : kForms) {
         test_leaf(form, 1, 1);
+        if (form != Form::periodic) test_far(form);
         test_leaf(form, static_cast<std::size_t>(integer(1, 4)), static_cast<std::size_t>(integer(2, 300)));
         test_leaf(form, 2, kLagsOfBlock);
         test_leaf(form, 1, 2 * kLagsOfBlock + static_cast<std::size_t>(integer(1, 130)));
