@@ -116,7 +116,7 @@ def sample(
     for part, draws in parts(rows):
         shape = (part.stop - part.start, draws.stop - draws.start, structure.num_nodes + variables)
         values, log_p = sampler.sample(seen.codes[part], uniforms(shape))
-        refuse_impossible(_cuda_kernel.brought(log_p).numpy())
+        refuse_impossible(_cuda_kernel.brought(log_p).numpy(), part.start)
         if draws.start == 0:
             drawn.append([])
         drawn[-1].append(values.to(dtype))

@@ -162,7 +162,7 @@ def sample(circuit: Circuit, n: int, evidence: Any, missing: Any, generator: Any
         shape = (part.stop - part.start, draws.stop - draws.start, size)
         codes = np.ascontiguousarray(seen.codes[part])
         values, log_p = circuit._model.sample(codes, uniforms(shape))
-        refuse_impossible(log_p)
+        refuse_impossible(log_p, part.start)
         out[part, draws] = values
     result = np.ascontiguousarray(np.moveaxis(out, 1, 0))
     result = result.reshape(int(n), *seen.batch_shape, *circuit.event_shape)
@@ -250,11 +250,11 @@ def _parts(rows: int, repeats: int, most: int) -> Iterator[tuple[slice, slice]]:
         yield slice(begin, min(begin + together, rows)), slice(0, repeats)
 
 
-def refuse_impossible(log_p: npt.NDArray[np.float64]) -> None:
-    """Raise if a row has the log probability -inf."""
+def refuse_impossible(log_p: npt.NDArray[np.float64], first: int = 0) -> None:
+    """Raise if a row has the log probability -inf; ``first`` is the number of the first one."""
     impossible: Sequence[int] = np.flatnonzero(np.isneginf(log_p)).tolist()
     if impossible:
         raise ImpossibleEvidenceError(
-            f"evidence: row {impossible[0]} has probability 0 under this model, "
+            f"evidence: row {first + impossible[0]} has probability 0 under this model, "
             "so nothing can be said given it"
         )
