@@ -13,6 +13,9 @@ using namespace fourfold::FOURFOLD_LEVEL;
 template <class Vec>
 constexpr int kLanesOf = sizeof(Vec) / sizeof(double);
 
+// exp(-t) is 0 from 745.2 on.
+constexpr double kGone = 800;
+
 // Top goes one beyond the highest order, because d/da needs z g^(order + 1). That one jumps at 0 for the Matern
 // functions, but the factor z makes either side's value right.
 template <Form E, int Top, class Vec>
@@ -28,8 +31,12 @@ FOURFOLD_INLINE void envelope_jet(Vec z, double a, Vec* g) {
             if (r > 0) g[r + 1] += g[r - 1] * (-2.0 * r * a);
         }
     } else {
-        const Vec t = (z < zero ? -z : z) * a;
+        Vec t = (z < zero ? -z : z) * a;
         const Vec e = exp_of_negative<double, kLanesOf<Vec>>(-t);
+        // Where the exponential is 0, a power of t that overflows would make NaN of it.
+        const auto gone = t > kGone;
+        t = gone ? zero : t;
+        z = gone ? zero : z;
         const Vec side = z < zero ? zero - 1.0 : zero + 1.0;
         const double a2 = a * a;
         if constexpr (E == Form::matern12) {
