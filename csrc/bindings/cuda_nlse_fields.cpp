@@ -54,13 +54,43 @@ public:
     }
     void potential(std::int32_t k, Address psi, Address out) const {
         refuse_null({psi, out});
-        const int slot = flows_.potential_before(k);
-        if (slot == nlse::EnsembleFlows::kNone) throw std::logic_error("no potential flow is there");
-        nlse::cuda::potential_flow(ensemble_, slot, step_, at(psi), at(out), nonlinearity_, potential_, tables_,
-                                   queue_);
+        nlse::cuda::potential_flow(ensemble_, potential_slot(k), step_, at(psi), at(out), nonlinearity_, potential_,
+                                   tables_, queue_);
+    }
+
+    // For the way back; begin() as for the way there.
+    std::int64_t flows(std::int64_t steps) const { return nlse::cuda::flows_of(ensemble_, steps); }
+    unsigned sums_of_row() const { return nlse::cuda::sums_of_row(ensemble_); }
+    std::size_t slopes_size() const { return nlse::cuda::slopes_size(ensemble_); }
+
+    void build_slopes(double step, Address loss, Address slopes, int device, Address stream) const {
+        refuse_null({loss, slopes});
+        nlse::cuda::build_slopes(ensemble_, step, at(loss), at(slopes), {device, at(stream)});
+    }
+
+    void kinetic_adjoint(std::int32_t k, Address cotangent, Address spectrum, Address sum_omega) const {
+        refuse_null({cotangent});
+        if (sum_omega != 0) refuse_null({spectrum});
+        nlse::cuda::kinetic_adjoint(ensemble_, flows_.kinetic_of(k), step_, at(cotangent), at(spectrum),
+                                    at<double>(sum_omega), tables_, queue_);
+    }
+    void potential_adjoint(std::int32_t k, Address psi, Address cotangent, Address slopes, Address sum_nonlinearity,
+                           Address sum_potential, Address sum_loss) const {
+        refuse_null({psi, cotangent});
+        if (sum_loss != 0) refuse_null({slopes});
+        nlse::cuda::potential_adjoint(
+            ensemble_, potential_slot(k), step_, at(psi), at(cotangent), at(slopes),
+            {at<double>(sum_nonlinearity), at<double>(sum_potential), at<double>(sum_loss), nullptr},
+            {nonlinearity_, potential_, nullptr, tables_}, queue_);
     }
 
 private:
+    int potential_slot(std::int32_t k) const {
+        const int slot = flows_.potential_before(k);
+        if (slot == nlse::EnsembleFlows::kNone) throw std::logic_error("no potential flow is there");
+        return slot;
+    }
+
     nlse::cuda::Ensemble ensemble_;
     nlse::EnsembleFlows flows_{};
     double step_ = 0;
@@ -84,5 +114,15 @@ void register_cuda_nlse_fields(py::module_& module) {
         .def("begin", &Fields::begin, py::kw_only(), py::arg("step"), py::arg("steps"), py::arg("nonlinearity"),
              py::arg("potential"), py::arg("tables"), py::arg("device"), py::arg("stream"))
         .def("kinetic", &Fields::kinetic, py::arg("k"), py::arg("psi"))
-        .def("potential", &Fields::potential, py::arg("k"), py::arg("psi"), py::arg("out"));
+        .def("potential", &Fields::potential, py::arg("k"), py::arg("psi"), py::arg("out"))
+        .def("flows", &Fields::flows, py::arg("steps"))
+        .def("sums_of_row", &Fields::sums_of_row)
+        .def("slopes_size", &Fields::slopes_size)
+        .def("build_slopes", &Fields::build_slopes, py::kw_only(), py::arg("step"), py::arg("loss"), py::arg("slopes"),
+             py::arg("device"), py::arg("stream"))
+        .def("kinetic_adjoint", &Fields::kinetic_adjoint, py::arg("k"), py::kw_only(), py::arg("cotangent"),
+             py::arg("spectrum"), py::arg("sum_omega"))
+        .def("potential_adjoint", &Fields::potential_adjoint, py::arg("k"), py::kw_only(), py::arg("psi"),
+             py::arg("cotangent"), py::arg("slopes"), py::arg("sum_nonlinearity"), py::arg("sum_potential"),
+             py::arg("sum_loss"));
 }

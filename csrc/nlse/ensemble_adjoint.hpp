@@ -31,6 +31,10 @@ struct EnsembleAdjoint {
     FOURFOLD_HOST_DEVICE bool sums_in_x() const {
         return sum_nonlinearity != nullptr || sum_potential != nullptr || sum_loss != nullptr;
     }
+    // What adjoint_point has a shorter form for.
+    FOURFOLD_HOST_DEVICE bool plain() const {
+        return call.potential == nullptr && call.decay == nullptr && !sums_in_x();
+    }
 };
 
 // So many at a time are read from device memory: more would not leave registers.
@@ -125,7 +129,7 @@ FOURFOLD_INLINE void adjoint_potential_flow(const EnsembleAdjoint<T>& way, const
                                             Complex<T>* z, Point<T>* shared) {
     const int slot = way.call.flows.potential_before(k);
     if (slot == EnsembleFlows::kNone || !at.valid) return;
-    if (way.call.potential == nullptr && way.call.decay == nullptr && !way.sums_in_x()) {
+    if (way.plain()) {
         adjoint_potential_flow_of<true>(way, at, slot, k, z, shared);
     } else {
         adjoint_potential_flow_of<false>(way, at, slot, k, z, shared);

@@ -60,15 +60,19 @@ struct FieldKinetic {
     Point<T>* psi;          // [rows][n], a spectrum
 };
 
-template <class T>
-FOURFOLD_INLINE void field_kinetic(const FieldKinetic<T>& flow, unsigned across, unsigned down, unsigned thread) {
+// The flow, or that of the adjoint; `look` sees each point before it.
+template <bool Adjoint, class T, class Look>
+FOURFOLD_INLINE void field_kinetic(const FieldKinetic<T>& flow, unsigned across, unsigned down, unsigned thread,
+                                   Look look) {
     const FieldPlace at = field_place<T>(flow.shape, across, down, thread);
     const std::uint64_t n = flow.shape.n;
     const T high = T(1) / static_cast<T>(n);
     Complex<T> factor[kColumns<T>], z[kColumns<T>];
     FOURFOLD_UNROLL(4)
     for (unsigned e = 0; e < kColumns<T>; ++e) {
-        if (at.column + at.width * e < n) factor[e] = loaded(flow.table + at.column + at.width * e);
+        if (at.column + at.width * e >= n) continue;
+        factor[e] = loaded(flow.table + at.column + at.width * e);
+        if constexpr (Adjoint) factor[e].im = -factor[e].im;
     }
     FOURFOLD_ROLLED
     for (std::uint64_t row = at.row; row < flow.shape.rows; row += at.rows_on) {
@@ -79,9 +83,16 @@ FOURFOLD_INLINE void field_kinetic(const FieldKinetic<T>& flow, unsigned across,
         }
         FOURFOLD_UNROLL(4)
         for (unsigned e = 0; e < kColumns<T>; ++e) {
-            if (at.column + at.width * e < n) stored(psi + at.width * e, times_kinetic(z[e], factor[e], high));
+            if (at.column + at.width * e >= n) continue;
+            look(row * n + at.column + at.width * e, z[e]);
+            stored(psi + at.width * e, times_kinetic(z[e], factor[e], high));
         }
     }
+}
+
+template <class T>
+FOURFOLD_INLINE void field_kinetic(const FieldKinetic<T>& flow, unsigned across, unsigned down, unsigned thread) {
+    field_kinetic<false>(flow, across, down, thread, [](std::uint64_t, Complex<T>) {});
 }
 
 // Null: none. Strides between rows are n, or 0 where all rows share one.

@@ -1,4 +1,5 @@
-// The flows of fields in global memory on the host, thread by thread, against their definitions in long double.
+// The flows of fields in global memory and their adjoints on the host, thread by thread, against their definitions in
+// long double.
 #define FOURFOLD_LEVEL gpu
 #include <algorithm>
 #include <cmath>
@@ -58,31 +59,78 @@ void check_close(const std::vector<T>& found, const std::vector<std::complex<Lon
     CHECK(off <= allowed * std::numeric_limits<T>::epsilon());
 }
 
+// A run's fields, and what acts on them.
 template <class T>
-void check_flows(std::mt19937_64& random, std::size_t n, std::size_t rows, std::uint64_t most_blocks) {
-    const auto coin = [&] { return random() % 2 == 0; };
-    const cuda::Ensemble ensemble{
-        n, rows, sizeof(T) == 4, splitting_program(kSchemes[random() % 5]), coin(), coin(), coin(), coin(), true};
-    const SplittingProgram& program = ensemble.program;
-    const double step = 0.01 + 0.05 * std::uniform_real_distribution<double>()(random);
-    const auto omega = drawn<double>(random, n, 300.0);
-    const auto g = drawn<T>(random, ensemble.shared_nonlinearity ? 1 : rows);
-    std::vector<T> filter, potential, loss;
-    if (coin()) {
-        filter = drawn<T>(random, n);
-        for (T& value : filter) value = std::min(T(1), std::abs(value));
+struct Problem {
+    cuda::Ensemble ensemble;
+    FieldShape shape;
+    double step;
+    std::vector<double> omega;
+    std::vector<T> g, filter, potential, loss;  // empty: none
+    std::vector<Point<T>> tables;
+
+    Long g_of(std::size_t i) const { return g[ensemble.shared_nonlinearity ? 0 : i / ensemble.n]; }
+    Long potential_of(std::size_t i) const {
+        return potential.empty() ? 0 : potential[ensemble.shared_potential ? i % ensemble.n : i];
     }
-    if (coin()) potential = drawn<T>(random, (ensemble.shared_potential ? 1 : rows) * n);
-    if (ensemble.lossy) loss = drawn<T>(random, (ensemble.shared_loss ? 1 : rows) * n, 0.5);
-    for (std::size_t i = 0; i < loss.size(); i += 3) loss[i] = 0;
+    Long loss_of(std::size_t i) const { return loss.empty() ? 0 : loss[ensemble.shared_loss ? i % ensemble.n : i]; }
+    // The factor of a kinetic flow.
+    std::complex<Long> kinetic(int slot, std::size_t i) const {
+        const std::size_t k = i % ensemble.n;
+        const double tau = ensemble.program.kinetic[slot] * step;
+        return std::polar(filter.empty() ? Long(1) : Long(filter[k]), -Long(omega[k]) * Long(tau));
+    }
+};
+
+Long effective_time(Long gamma, Long tau) { return gamma == 0 ? tau : -std::expm1(-2 * gamma * tau) / (2 * gamma); }
+
+// Its derivative, -2 times the integral of s exp(-2 gamma s) from 0 to tau, as a power series.
+Long effective_time_slope(Long gamma, Long tau) {
+    Long power = 1, sum = 0;  // (-2 gamma tau)^j / j!
+    for (int j = 0; j < 60; ++j) {
+        sum += power / (j + 2);
+        power *= -2 * gamma * tau / (j + 1);
+    }
+    return -2 * tau * tau * sum;
+}
+
+template <class T>
+Problem<T> problem_of(std::mt19937_64& random, std::size_t n, std::size_t rows, std::uint64_t most_blocks) {
+    const auto coin = [&] { return random() % 2 == 0; };
+    Problem<T> problem{};
+    cuda::Ensemble& ensemble = problem.ensemble;
+    ensemble = {n,      rows, sizeof(T) == 4, splitting_program(kSchemes[random() % 5]), coin(), coin(), coin(),
+                coin(), true};
+    problem.shape = field_shape<T>(n, rows, most_blocks);
+    problem.step = 0.01 + 0.05 * std::uniform_real_distribution<double>()(random);
+    problem.omega = drawn<double>(random, n, 300.0);
+    problem.g = drawn<T>(random, ensemble.shared_nonlinearity ? 1 : rows);
+    if (coin()) {
+        problem.filter = drawn<T>(random, n);
+        for (T& value : problem.filter) value = std::min(T(1), std::abs(value));
+    }
+    if (coin()) problem.potential = drawn<T>(random, (ensemble.shared_potential ? 1 : rows) * n);
+    if (ensemble.lossy) problem.loss = drawn<T>(random, (ensemble.shared_loss ? 1 : rows) * n, 0.5);
+    for (std::size_t i = 0; i < problem.loss.size(); i += 3) problem.loss[i] = 0;
 
     const T nan = std::numeric_limits<T>::quiet_NaN();
-    std::vector<Point<T>> tables(entries_of(ensemble), Point<T>{nan, nan});
-    const auto building = tables_of<T>(ensemble, step, omega.data(), address(filter), address(loss), tables.data());
+    problem.tables.assign(entries_of(ensemble), Point<T>{nan, nan});
+    const auto building = tables_of<T>(ensemble, problem.step, problem.omega.data(), address(problem.filter),
+                                       address(problem.loss), problem.tables.data());
     for (std::uint64_t entry = 0; entry < building.kinetic_entries(); ++entry) kinetic_entry(building, entry);
     for (std::uint64_t entry = 0; entry < building.decay_entries(); ++entry) decay_entry(building, entry);
+    return problem;
+}
 
-    const FieldShape shape = field_shape<T>(n, rows, most_blocks);
+template <class T>
+void check_flows(std::mt19937_64& random, const Problem<T>& problem) {
+    const cuda::Ensemble& ensemble = problem.ensemble;
+    const SplittingProgram& program = ensemble.program;
+    const FieldShape& shape = problem.shape;
+    const std::vector<T>&g = problem.g, &potential = problem.potential;
+    const std::vector<Point<T>>& tables = problem.tables;
+    const double step = problem.step;
+    const std::size_t n = ensemble.n, rows = ensemble.batch;
     const auto given = drawn<T>(random, 2 * n * rows, 0.7);
     for (int slot = 0; slot < program.kinetic_slots; ++slot) {
         std::vector<T> psi = given, again = given;
@@ -95,10 +143,7 @@ void check_flows(std::mt19937_64& random, std::size_t n, std::size_t rows, std::
         CHECK(::same_bits(psi, again));
         std::vector<std::complex<Long>> exact;
         for (std::size_t i = 0; i < n * rows; ++i) {
-            const Long scale = filter.empty() ? 1 : filter[i % n];
-            const double tau = program.kinetic[slot] * step;
-            exact.push_back(std::complex<Long>(given[2 * i], given[2 * i + 1]) *
-                            std::polar(scale, -Long(omega[i % n]) * Long(tau)));
+            exact.push_back(std::complex<Long>(given[2 * i], given[2 * i + 1]) * problem.kinetic(slot, i));
         }
         // A filtered point is the difference of two numbers of the size of the unfiltered one.
         for (T& value : psi) value *= static_cast<T>(n);
@@ -128,15 +173,136 @@ void check_flows(std::mt19937_64& random, std::size_t n, std::size_t rows, std::
         std::vector<std::complex<Long>> exact;
         for (std::size_t i = 0; i < n * rows; ++i) {
             const std::complex<Long> z(given[2 * i], given[2 * i + 1]);
-            const std::size_t row = i / n;
-            const Long tau = program.potential[slot] * step;
-            const Long own = g[ensemble.shared_nonlinearity ? 0 : row];
-            const Long v = potential.empty() ? 0 : potential[ensemble.shared_potential ? i % n : i];
-            const Long gamma = loss.empty() ? 0 : loss[ensemble.shared_loss ? i % n : i];
-            const Long time = gamma == 0 ? tau : -std::expm1(-2 * gamma * tau) / (2 * gamma);
-            exact.push_back(z * std::polar(std::exp(-gamma * tau), own * std::norm(z) * time - v * tau));
+            const Long tau = program.potential[slot] * step, gamma = problem.loss_of(i);
+            const Long angle =
+                problem.g_of(i) * std::norm(z) * effective_time(gamma, tau) - problem.potential_of(i) * tau;
+            exact.push_back(z * std::polar(std::exp(-gamma * tau), angle));
         }
         check_close(out, exact, 8);
+    }
+}
+
+// Against the transpose of each flow's derivative: lambda is Re(conj(lambda') d psi') for d psi = 1 and i, and so are
+// the derivatives by what the flow depends on.
+template <class T>
+void check_adjoints(std::mt19937_64& random, const Problem<T>& problem) {
+    const cuda::Ensemble& ensemble = problem.ensemble;
+    const SplittingProgram& program = ensemble.program;
+    const FieldShape& shape = problem.shape;
+    const std::size_t n = ensemble.n, size = n * ensemble.batch;
+    const Long eps = std::numeric_limits<T>::epsilon(), small = std::numeric_limits<double>::epsilon();
+    const auto coin = [&] { return random() % 2 == 0; };
+    const auto psi = drawn<T>(random, 2 * size, 0.7), given = drawn<T>(random, 2 * size, 0.7);
+    const auto at = [](const std::vector<T>& values, std::size_t i) {
+        return std::complex<Long>(values[2 * i], values[2 * i + 1]);
+    };
+
+    for (int slot = 0; slot < program.kinetic_slots; ++slot) {
+        const bool wanted = coin();
+        auto lambda = given, lambda_again = given;
+        const auto before = drawn<double>(random, wanted ? size : 0);
+        auto sum = before, sum_again = before;
+        const auto run = [&](std::vector<T>& cotangent, std::vector<double>& sums, bool backwards) {
+            const auto way = kinetic_adjoint_of<T>(ensemble, shape, slot, problem.step, cotangent.data(),
+                                                   wanted ? psi.data() : nullptr, sums.empty() ? nullptr : sums.data(),
+                                                   problem.tables.data());
+            launch(shape, backwards, [&](unsigned across, unsigned down, unsigned thread) {
+                field_kinetic_adjoint(way, across, down, thread);
+            });
+        };
+        run(lambda, sum, false);
+        run(lambda_again, sum_again, true);
+        CHECK(::same_bits(lambda, lambda_again) && ::same_bits(sum, sum_again));
+        for (std::size_t i = 0; i < size; ++i) {
+            const std::complex<Long> was = at(given, i), is = at(lambda, i) * Long(n);
+            CHECK(std::abs(is - std::conj(problem.kinetic(slot, i)) * was) <= 4 * eps * std::abs(was));
+            if (!wanted) continue;
+            // psi is what the flow left behind, over n: d psi' / d omega = -i tau psi', and 1/n is the transform's.
+            const Long tau = Long(program.kinetic[slot]) * problem.step;
+            const Long term = std::real(std::conj(was) * std::complex<Long>(0, -tau) * at(psi, i));
+            const Long allowed = 8 * eps * std::abs(tau) * std::abs(was) * std::abs(at(psi, i)) +
+                                 2 * small * (std::abs(before[i]) + std::abs(term));
+            CHECK(std::abs(sum[i] - before[i] - term) <= allowed);
+        }
+    }
+
+    std::vector<T> slopes;
+    const bool wants_loss = !problem.loss.empty() && coin(), wants_potential = !problem.potential.empty() && coin(),
+               wants_g = coin();
+    if (wants_loss) {
+        slopes = poisoned<T>(loss_rows(ensemble) * n * program.potential_slots);
+        const auto sloping = slopes_of<T>(ensemble, problem.step, problem.loss.data(), slopes.data());
+        for (std::uint64_t entry = 0; entry < sloping.entries; ++entry) slope_entry(sloping, entry);
+    }
+    const std::size_t row_sums = threads_of_row(shape);
+    const cuda::Coefficients medium{problem.g.data(), address(problem.potential), nullptr, problem.tables.data()};
+    for (int slot = 0; slot < program.potential_slots; ++slot) {
+        struct Sums {
+            std::vector<double> g, potential, loss;
+        };
+        const Sums before{drawn<double>(random, wants_g ? row_sums * ensemble.batch : 0),
+                          drawn<double>(random, wants_potential ? size : 0),
+                          drawn<double>(random, wants_loss ? size : 0)};
+        Sums sums = before, sums_again = before;
+        auto lambda = given, lambda_again = given;
+        const auto run = [&](std::vector<T>& cotangent, Sums& to, bool backwards) {
+            const auto address_of = [](std::vector<double>& all) { return all.empty() ? nullptr : all.data(); };
+            const auto flow = potential_adjoint_of<T>(
+                ensemble, shape, slot, problem.step, psi.data(), cotangent.data(), address(slopes),
+                {address_of(to.g), address_of(to.potential), address_of(to.loss), nullptr}, medium);
+            const bool plain = flow.way.plain();
+            launch(shape, backwards, [&](unsigned across, unsigned down, unsigned thread) {
+                if (plain) {
+                    field_potential_adjoint<true>(flow, across, down, thread);
+                } else {
+                    field_potential_adjoint<false>(flow, across, down, thread);
+                }
+            });
+        };
+        run(lambda, sums, false);
+        run(lambda_again, sums_again, true);
+        CHECK(::same_bits(lambda, lambda_again) && ::same_bits(sums.g, sums_again.g));
+        CHECK(::same_bits(sums.potential, sums_again.potential) && ::same_bits(sums.loss, sums_again.loss));
+
+        std::vector<Long> terms(wants_g ? sums.g.size() : 0), allowed(terms.size());
+        for (std::size_t i = 0; i < size; ++i) {
+            const std::complex<Long> z = at(psi, i), behind = at(given, i), imaginary(0, 1);
+            const Long tau = Long(program.potential[slot]) * problem.step, gamma = problem.loss_of(i);
+            const Long time = effective_time(gamma, tau), g = problem.g_of(i), v = problem.potential_of(i);
+            const std::complex<Long> turn = std::polar(std::exp(-gamma * tau), g * std::norm(z) * time - v * tau);
+            const auto pulled = [&](std::complex<Long> change) { return std::real(std::conj(behind) * turn * change); };
+            const auto along = [&](std::complex<Long> d) {
+                return pulled(d + imaginary * z * (2 * g * time * std::real(std::conj(z) * d)));
+            };
+            // Angles are rounded like numbers of their terms' size.
+            const Long angles = std::abs(g * time) * std::norm(z) + std::abs(v * tau);
+            const Long unit = 8 * eps * (1 + angles) * std::abs(behind) * std::abs(turn);
+            const std::complex<Long> exact(along(1), along(imaginary));
+            CHECK(std::abs(at(lambda, i) - exact) <= unit * (1 + 2 * std::abs(g * time) * std::norm(z)));
+            const auto check = [&](double was, double is, Long term, Long within) {
+                CHECK(std::abs(is - was - term) <= within + 2 * small * (std::abs(Long(was)) + std::abs(term)));
+            };
+            if (wants_potential) {
+                check(before.potential[i], sums.potential[i], pulled(-imaginary * tau * z),
+                      unit * std::abs(tau) * std::abs(z));
+            }
+            const Long slope = effective_time_slope(gamma, tau);
+            if (wants_loss) {
+                check(before.loss[i], sums.loss[i], pulled((imaginary * g * std::norm(z) * slope - tau) * z),
+                      unit * (std::abs(g * slope) * std::norm(z) + std::abs(tau)) * std::abs(z));
+            }
+            if (wants_g) {
+                const std::uint64_t columns = std::uint64_t{kColumns<T>} << shape.log2_width, column = i % n;
+                const std::uint64_t own =
+                    (column / columns << shape.log2_width) + (column & ((1u << shape.log2_width) - 1));
+                terms[i / n * row_sums + own] += pulled(imaginary * std::norm(z) * time * z);
+                allowed[i / n * row_sums + own] += unit * std::norm(z) * std::abs(time) * std::abs(z);
+            }
+        }
+        for (std::size_t i = 0; i < terms.size(); ++i) {
+            CHECK(std::abs(sums.g[i] - before.g[i] - terms[i]) <=
+                  allowed[i] + 2 * small * (std::abs(Long(before.g[i])) + std::abs(terms[i])));
+        }
     }
 }
 
@@ -167,8 +333,12 @@ int main() {
     for (const std::size_t n : {2, 3, 20, 48, 125, 600, 1080, 2048}) {
         for (const std::size_t rows : {1, 3, 17}) {
             const std::uint64_t most = 1 + random() % 8;
-            check_flows<double>(random, n, rows, most);
-            check_flows<float>(random, n, rows, most);
+            const auto check = [&]<class T>(const Problem<T>& problem) {
+                check_flows(random, problem);
+                check_adjoints(random, problem);
+            };
+            check(problem_of<double>(random, n, rows, most));
+            check(problem_of<float>(random, n, rows, most));
         }
     }
     return 0;
