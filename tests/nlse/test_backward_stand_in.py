@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import math
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from fourfold import nlse
-from fourfold.nlse import _cuda_adjoint, _cuda_backward, _cuda_kernel, _cuda_segments
+from fourfold.nlse import _cuda_backward, _cuda_segments
+from tests.nlse.cuda_stand_in import DEVICE, STREAM, install, install_nothing, there
 
 Tensor = torch.Tensor
 Array = np.ndarray[Any, Any]
-DEVICE, STREAM = 2, 4711
 N, POINTS_OF_THREAD = 32, 16
 T = torch.tensor([0.0, 0.25, 0.5, 0.6], dtype=torch.float64)
 PLACES = np.random.default_rng().permutation(N)  # of the frequencies
@@ -250,56 +247,17 @@ class Recorder:
         at[:] = mu
 
 
-@dataclass(frozen=True)
-class Device:
-    type: str
-    index: int
-
-
-class OnGpu(torch.Tensor):
-    """A CPU tensor that says it is on a GPU."""
-
-    is_cpu = False
-    device = Device("cuda", DEVICE)  # type: ignore[assignment]
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
-
-    def __getitem__(self, index: Any) -> Any:
-        return super().__getitem__(index).as_subclass(OnGpu)
-
-
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    nlse.propagate  # noqa: B018 (registers the operator)
     Recorder.calls = []
     Recorder.batches = set()
-    kernels = SimpleNamespace(
+    install(
+        monkeypatch,
         Ensemble=Recorder,
-        smallest_grid=32,
-        largest_grid_complex64=16384,
-        largest_grid_complex128=8192,
         points_of_thread=POINTS_OF_THREAD,
         most_adjoint_steps=1000,
-        shared_memory_of_block=lambda device: 99_000,
         frequencies=lambda n: np.argsort(PLACES).astype(np.int64).tobytes(),
-        twiddles_complex64=lambda n: np.arange(n, dtype=np.float32).tobytes(),
-        twiddles_complex128=lambda n: np.arange(n, dtype=np.float64).tobytes(),
     )
-    for module in (_cuda_kernel, _cuda_backward):
-        monkeypatch.setattr(module, "has_cuda_kernels", lambda: True)
-        monkeypatch.setattr(module, "cuda_kernels", lambda: SimpleNamespace(nlse=kernels))
-    monkeypatch.setattr(_cuda_adjoint, "current_stream", lambda device: STREAM)
-    monkeypatch.setattr(
-        _cuda_kernel, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
-    )
-    monkeypatch.setattr(
-        _cuda_kernel,
-        "_tables_of_grid",
-        lambda n, kind, dtype, device: _cuda_kernel._host_table(n, kind, dtype),
-    )
-
-
-def there(x: Tensor | None) -> Any:
-    return None if x is None else x.as_subclass(OnGpu)
 
 
 def real(*shape: int) -> Tensor:
@@ -448,7 +406,7 @@ def call(psi: Any = None, n: int = N, **changed: Any) -> None:
         (
             {"n": 48},
             NotImplementedError,
-            "gradients of fields of n = 48 points have no CUDA kernel",
+            "gradients of such fields have no CUDA kernel: n must be .* got 48",
         ),
         ({"n": 8192}, NotImplementedError, "need 131072 bytes of shared memory"),
         ({"step": 1e-4}, NotImplementedError, "2500 steps from t = 0 to t = 0.25 .* save more"),
@@ -462,7 +420,7 @@ def test_refusals(changed: dict[str, Any], error: type[Exception], match: str) -
 
 
 def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cuda_backward, "has_cuda_kernels", lambda: False)
+    install_nothing(monkeypatch)
     with pytest.raises(NotImplementedError, match=r"has no CUDA kernels \("):
         call()
 

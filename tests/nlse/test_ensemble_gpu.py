@@ -230,9 +230,9 @@ def test_a_thousand_steps_of_another_length(scheme: str) -> None:
 
 @pytest.mark.parametrize("blocks", [True, False])
 def test_both_ways_agree(blocks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fourfold.nlse import _cuda_fields
+    from fourfold.nlse import _cuda_blocks
 
-    monkeypatch.setattr(_cuda_fields, "blocks_pay", lambda *_, **__: blocks)
+    monkeypatch.setattr(_cuda_blocks, "blocks_pay", lambda *_, **__: blocks)
     t = torch.tensor([0.0, 0.1], dtype=torch.float64)
     for n in (32, 256, 2048):
         compare(field(3, n), t, 1e-12, omega=omega_of(n), step=0.01, **MEDIA["own"](3, n))

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,13 +15,12 @@ import pytest
 import torch
 
 from fourfold import _core, nlse
-from fourfold.nlse import _cuda_fields, _cuda_kernel
+from fourfold.nlse import _cuda_kernel
+from tests.nlse.cuda_stand_in import DEVICE, STREAM, install, install_nothing, there
 
 Tensor = torch.Tensor
-DEVICE, STREAM = 3, 12345
 N = 32
 T = torch.tensor([0.0, 0.25, 0.5, 0.6], dtype=torch.float64)
-SHARED_MEMORY = 99_000
 
 
 def read(address: int, count: int, dtype: Any) -> np.ndarray[Any, Any]:
@@ -114,48 +111,10 @@ class Recorder:
         assert integrator.advance(out, *self.ends, 1)[0] == 0
 
 
-@dataclass(frozen=True)
-class Device:
-    type: str
-    index: int
-
-
-class OnGpu(torch.Tensor):
-    """A CPU tensor that says it is on a GPU."""
-
-    is_cpu = False
-    device = Device("cuda", DEVICE)  # type: ignore[assignment]
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
-
-
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     Recorder.built = 0
-    kernels = SimpleNamespace(
-        Ensemble=Recorder,
-        smallest_grid=32,
-        largest_grid_complex64=16384,
-        largest_grid_complex128=8192,
-        shared_memory_of_block=lambda device: SHARED_MEMORY,
-        twiddles_complex64=lambda n: np.arange(n, dtype=np.float32).tobytes(),
-        twiddles_complex128=lambda n: np.arange(n, dtype=np.float64).tobytes(),
-    )
-    monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: True)
-    monkeypatch.setattr(_cuda_kernel, "cuda_kernels", lambda: SimpleNamespace(nlse=kernels))
-    monkeypatch.setattr(_cuda_kernel, "current_stream", lambda device: STREAM)
-    monkeypatch.setattr(_cuda_fields, "_device", lambda psi0: ((9, 0), 132))
-    monkeypatch.setattr(
-        _cuda_kernel, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
-    )
-    monkeypatch.setattr(
-        _cuda_kernel,
-        "_tables_of_grid",
-        lambda n, kind, dtype, device: _cuda_kernel._host_table(n, kind, dtype),
-    )
-
-
-def there(x: Tensor | None) -> Any:
-    return None if x is None else x.as_subclass(OnGpu)
+    install(monkeypatch, Ensemble=Recorder)
 
 
 def real(*shape: int) -> Tensor:
@@ -264,6 +223,6 @@ def test_refusals(changed: dict[str, Any], error: type[Exception], match: str) -
 
 
 def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: False)
+    install_nothing(monkeypatch)
     with pytest.raises(NotImplementedError, match=r"has no CUDA kernels \("):
         call()

@@ -6,7 +6,6 @@ Addresses, tables, the order of the flows and the transforms are the real ones; 
 from __future__ import annotations
 
 import ctypes
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ import pytest
 import torch
 
 from fourfold import nlse
-from fourfold.nlse import _cuda_fields, _cuda_kernel
-from tests.nlse.test_ensemble_stand_in import DEVICE, STREAM, Recorder, T, real, there
+from fourfold.nlse import _cuda_blocks, _cuda_fields, _cuda_kernel
+from tests.nlse.cuda_stand_in import DEVICE, STREAM, install, there
+from tests.nlse.test_ensemble_stand_in import Recorder, T, real
 
 Tensor = torch.Tensor
 W = 1 / (2 - 2 ** (1 / 3))
@@ -116,27 +116,7 @@ class FieldRecorder(Recorder):
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     Recorder.built = FieldRecorder.flows = 0
-    kernels = SimpleNamespace(
-        Ensemble=Recorder,
-        Fields=FieldRecorder,
-        smallest_grid=32,
-        largest_grid_complex64=16384,
-        largest_grid_complex128=8192,
-        shared_memory_of_block=lambda device: 99_000,
-    )
-    monkeypatch.setattr(_cuda_kernel, "has_cuda_kernels", lambda: True)
-    monkeypatch.setattr(_cuda_kernel, "cuda_kernels", lambda: SimpleNamespace(nlse=kernels))
-    monkeypatch.setattr(_cuda_kernel, "current_stream", lambda device: STREAM)
-    monkeypatch.setattr(_cuda_fields, "_device", lambda psi0: ((9, 0), 132))
-    monkeypatch.setattr(
-        _cuda_kernel, "_scratch", lambda size, like: torch.empty(size, dtype=torch.uint8)
-    )
-    monkeypatch.setattr(
-        _cuda_kernel,
-        "_tables_of_grid",
-        lambda n, kind, dtype, device: _cuda_kernel._host_table(n, kind, dtype),
-    )
-    nlse.propagate  # noqa: B018 (registers the operator)
+    install(monkeypatch, Ensemble=Recorder, Fields=FieldRecorder)
 
 
 def compare(psi0: Tensor, t: Tensor, *rest: Any) -> None:
@@ -247,14 +227,14 @@ def test_which_way(
     processors: int,
     expected: bool,
 ) -> None:
-    found = _cuda_fields.blocks_pay(
+    found = _cuda_blocks.blocks_pay(
         n, batch, single=single, capability=capability, processors=processors
     )
     assert found is expected
 
 
 def test_few_fields_on_a_card_with_few_fp64_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cuda_fields, "_device", lambda psi0: ((7, 5), 40))
+    monkeypatch.setattr(_cuda_blocks, "_device", lambda psi0: ((7, 5), 40))
     t = torch.tensor([0.0, 0.01], dtype=torch.float64)
     psi0 = smooth(2, 1024, dtype=torch.complex128)
     compare(psi0, t, omega_of(1024), *MEDIA["plain"](1024), "strang", 0.01, None, None, None)

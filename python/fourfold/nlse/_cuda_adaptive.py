@@ -3,34 +3,69 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from fourfold.nlse._cuda_blocks import why_not_held
+from fourfold.nlse._cuda_problem import Problem
+from fourfold.nlse._cuda_tables import address, frequencies, once, twiddles
 from fourfold.nlse.grid import Grid
 from fourfold.nlse.methods import Method
 from fourfold.nlse.problem import QUADRATIC_TOLERANCE
 
-__all__ = ["advance", "check_held", "order_of", "parabolas"]
+__all__ = ["order_of", "parabolas", "propagate"]
 
 Tensor = torch.Tensor
 
 
-def check_held(kernels: Any, ensemble: Any, n: int, psi0: Tensor) -> None:
-    """Raise NotImplementedError if no block of threads holds such a field with its control."""
-    largest = kernels.largest_adaptive_grid
-    if not kernels.smallest_grid <= n <= largest or n & (n - 1):
+def propagate(
+    problem: Problem,
+    rows: Tensor,
+    first_steps: Tensor,
+    times: npt.NDArray[np.float64],
+    method: Method,
+    rtol: float,
+    atol: float,
+) -> None:
+    """Fill rows[1:] (times, batch, n) and first_steps[1:] (intervals, batch)."""
+    kernels, like, n = problem.kernels, problem.like, problem.n
+    ensemble = kernels.AdaptiveEnsemble(**problem.what)
+    if why := why_not_held(kernels, ensemble, kernels.largest_adaptive_grid, like):
         raise NotImplementedError(
-            f"adaptive steps of n = {n} points have no CUDA kernel: n must be a power of two from "
-            f"{kernels.smallest_grid} to {largest}; give a fixed step, or tensors on the CPU"
+            f"adaptive steps of such fields have no CUDA kernel: {why}; give a fixed step, or "
+            "tensors on the CPU"
         )
-    need, most = ensemble.shared_memory(), kernels.shared_memory_of_block(psi0.device.index)
-    if need > most:
-        raise NotImplementedError(
-            f"adaptive steps of n = {n} points of {psi0.dtype} need {need} bytes of shared memory, "
-            f"and a block of {psi0.device} has {most}; give a fixed step, or tensors on the CPU"
+    if problem.batch == 0 or len(times) == 1:
+        return
+    index = frequencies(n, like)
+    omega = problem.omega[index]
+    multiplier = None if problem.filter is None else problem.filter[index]
+    order = _order(problem, method)
+    roots = twiddles(n, like)
+    coarse = torch.empty_like(rows[0])
+    last = torch.empty_like(first_steps[0])
+    clock: list[float] = times.tolist()
+    for i, (start, end) in enumerate(pairwise(clock)):
+        following = first_steps[i + 1] if i + 1 < len(first_steps) else last
+        ensemble.advance(
+            t0=start,
+            t1=end,
+            span=clock[-1] - clock[0],
+            rtol=rtol,
+            atol=atol,
+            psi=rows[i].data_ptr(),
+            out=rows[i + 1].data_ptr(),
+            coarse=coarse.data_ptr(),
+            first=first_steps[i].data_ptr(),
+            next=following.data_ptr(),
+            loss=address(problem.loss),
+            omega=omega.data_ptr(),
+            filter=address(multiplier),
+            order=order.data_ptr(),
+            twiddles=roots.data_ptr(),
+            **problem.medium(),
         )
 
 
@@ -56,27 +91,8 @@ def order_of(method: Method, omega: Tensor, loss: Tensor | None, basis: Tensor |
     return order.masked_fill_(full, method.order)
 
 
-def advance(
-    ensemble: Any,
-    rows: Tensor,
-    first_steps: Tensor,
-    times: npt.NDArray[np.float64],
-    **given: Any,
-) -> None:
-    """Fill rows[1:] (times, batch, n) and first_steps[1:] (intervals, batch)."""
-    coarse = torch.empty_like(rows[0])
-    last = torch.empty_like(first_steps[0])
-    clock: list[float] = times.tolist()
-    for i, (start, end) in enumerate(pairwise(clock)):
-        following = first_steps[i + 1] if i + 1 < len(first_steps) else last
-        ensemble.advance(
-            t0=start,
-            t1=end,
-            span=clock[-1] - clock[0],
-            psi=rows[i].data_ptr(),
-            out=rows[i + 1].data_ptr(),
-            coarse=coarse.data_ptr(),
-            first=first_steps[i].data_ptr(),
-            next=following.data_ptr(),
-            **given,
-        )
+def _order(problem: Problem, method: Method) -> Tensor:
+    basis = None
+    if method.order != method.general_order:
+        basis = once(problem.like.device, parabolas, problem.n)
+    return order_of(method, problem.omega, problem.loss, basis)

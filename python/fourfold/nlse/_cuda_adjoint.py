@@ -1,7 +1,4 @@
-"""Which part of a run on a GPU goes back when, and what the derivatives add up to.
-
-Hands addresses of CUDA tensors to C++, as `_cuda_kernel` does.
-"""
+"""Which part of a run on a GPU goes back when, and what the derivatives add up to."""
 
 from __future__ import annotations
 
@@ -11,10 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from fourfold._gpu import current_stream
-from fourfold.nlse import _cuda_kernel as forward
+from fourfold import _gpu
 from fourfold.nlse._backward import default_tolerance
 from fourfold.nlse._cuda_segments import segment_length
+from fourfold.nlse._cuda_tables import (
+    REAL,
+    address,
+    filter_of,
+    per_realisation,
+    places,
+    scratch,
+    twiddles,
+)
 
 __all__ = ["NAMES", "Part", "Run"]
 
@@ -48,17 +53,17 @@ class Run:
         self.field_bytes = self.n * psi.dtype.itemsize
         self.record_bytes = self.field_bytes * (2 if "omega" in names else 1)
         device: int = psi.device.index
-        self.queue = {"device": device, "stream": current_stream(device)}
-        real = forward._REAL[psi.dtype]
+        self.queue = {"device": device, "stream": _gpu.current_stream(device)}
+        real = REAL[psi.dtype]
         omega = coefficients["omega"]
         assert omega is not None
         self.omega = omega.to(torch.float64).resolve_neg().contiguous()
-        self.filter = None if dealias is None else forward._filter(self.n, dealias, psi)
-        self.twiddles = forward._twiddles(self.n, psi)
+        self.filter = filter_of(self.n, dealias, psi)
+        self.twiddles = twiddles(self.n, psi)
         self.rows: dict[str, Tensor] = {}
         for name, value in coefficients.items():
             if value is not None and name != "omega":
-                rows = forward._per_realisation(value, self.batch_shape, self.tail(name), real)
+                rows = per_realisation(value, self.batch_shape, self.tail(name), real)
                 self.rows[name] = rows if self.shares(name) else rows.view(-1, *self.tail(name))
 
     def ensemble(self, batch: int) -> Any:
@@ -86,7 +91,7 @@ class Run:
 
     def of_coefficient(self, name: str, total: Tensor, like: Tensor) -> Tensor:
         if name == "omega":
-            total = total[forward._places(self.n, self.like)]
+            total = total[places(self.n, self.like)]
         elif not self.shares(name):
             total = total.view(*self.batch_shape, *self.tail(name))
         return total.sum_to_size(like.shape).to(like.dtype)
@@ -103,10 +108,10 @@ class Part:
             name: rows if run.shares(name) else rows[begin:end] for name, rows in run.rows.items()
         }
         self._step = 0.0
-        self._tables = forward._scratch(self._ensemble.tables_size(), run.like)
+        self._tables = scratch(self._ensemble.tables_size(), run.like)
         self._slopes: Tensor | None = None
         if "loss" in run.names:
-            self._slopes = forward._scratch(self._ensemble.slopes_size(), run.like)
+            self._slopes = scratch(self._ensemble.slopes_size(), run.like)
         threads = run.n // run.kernels.points_of_thread
         self._sums = {
             name: run.like.new_zeros(
@@ -135,11 +140,11 @@ class Part:
             return
         self._step = step
         run = self._run
-        loss = forward._address(self._rows.get("loss"))
+        loss = address(self._rows.get("loss"))
         self._ensemble.build_tables(
             step=step,
             omega=run.omega.data_ptr(),
-            filter=forward._address(run.filter),
+            filter=address(run.filter),
             loss=loss,
             tables=self._tables.data_ptr(),
             **run.queue,
@@ -183,9 +188,9 @@ class Part:
             first=first,
             last=last,
             psi=psi.data_ptr(),
-            fields=forward._address(fields),
-            spectra=forward._address(spectra),
-            out=forward._address(out),
+            fields=address(fields),
+            spectra=address(spectra),
+            out=address(out),
             **self._given(steps),
         )
 
@@ -209,9 +214,9 @@ class Part:
             last=last,
             cotangent=cotangent.data_ptr(),
             fields=fields.data_ptr(),
-            spectra=forward._address(spectra),
-            slopes=forward._address(self._slopes),
-            **{f"sum_{name}": forward._address(self._sums.get(name)) for name in NAMES},
+            spectra=address(spectra),
+            slopes=address(self._slopes),
+            **{f"sum_{name}": address(self._sums.get(name)) for name in NAMES},
             **self._given(steps),
         )
 
@@ -221,7 +226,7 @@ class Part:
             "step": self._step,
             "steps": steps,
             "nonlinearity": self._rows["nonlinearity"].data_ptr(),
-            "potential": forward._address(self._rows.get("potential")),
+            "potential": address(self._rows.get("potential")),
             "twiddles": run.twiddles.data_ptr(),
             "tables": self._tables.data_ptr(),
             **run.queue,

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from fourfold._gpu import cuda_kernels, has_cuda_kernels, no_cuda_kernels
-from fourfold.nlse import _cuda_kernel as forward
+from fourfold import _gpu
 from fourfold.nlse._backward import check_differentiable
 from fourfold.nlse._cuda_adjoint import NAMES, Part, Run
+from fourfold.nlse._cuda_blocks import why_not_held
+from fourfold.nlse._cuda_inputs import check_tensors
 from fourfold.nlse._cuda_segments import realisations_at_once
 
 __all__ = ["backward"]
@@ -54,10 +55,8 @@ def backward(
             "tensors on the CPU"
         )
     coefficients = dict(zip(NAMES, (omega, nonlinearity, potential, loss), strict=True))
-    times = forward._check(psi[0], t, omega, nonlinearity, potential, loss, dealias)
-    if not has_cuda_kernels():
-        raise NotImplementedError(no_cuda_kernels())
-    kernels = cuda_kernels().nlse
+    times = check_tensors(psi[0], t, omega, nonlinearity, potential, loss, dealias)
+    kernels = _gpu.cuda_kernels().nlse
     names = [name for name, asked in zip(NAMES, wanted[1:], strict=True) if asked]
     n, batch_shape = psi.shape[-1], psi.shape[1:-1]
     count = math.prod(batch_shape)
@@ -71,7 +70,7 @@ def backward(
         "lossy": loss is not None,
     }
     one = kernels.Ensemble(batch=1, **what)
-    _check_held(kernels, one, n, psi)
+    _check_held(kernels, one, psi)
     intervals = _intervals(one, times.tolist(), step, kernels.most_adjoint_steps)
     run = Run(kernels, what, psi, coefficients, dealias, tolerance, names)
 
@@ -102,20 +101,13 @@ def backward(
     return tuple(found)
 
 
-def _check_held(kernels: Any, ensemble: Any, n: int, psi: Tensor) -> None:
+def _check_held(kernels: Any, ensemble: Any, psi: Tensor) -> None:
     """Raise NotImplementedError if no block of threads holds such a field."""
     single = psi.dtype == torch.complex64
     largest = kernels.largest_grid_complex64 if single else kernels.largest_grid_complex128
-    if not kernels.smallest_grid <= n <= largest or n & (n - 1):
+    if why := why_not_held(kernels, ensemble, largest, psi):
         raise NotImplementedError(
-            f"gradients of fields of n = {n} points have no CUDA kernel: for {psi.dtype} n must be a "
-            f"power of two from {kernels.smallest_grid} to {largest}; tensors on the CPU may have any n"
-        )
-    need, most = ensemble.shared_memory(), kernels.shared_memory_of_block(psi.device.index)
-    if need > most:
-        raise NotImplementedError(
-            f"gradients of fields of n = {n} points of {psi.dtype} need {need} bytes of shared memory, "
-            f"and a block of {psi.device} has {most}"
+            f"gradients of such fields have no CUDA kernel: {why}; tensors on the CPU may have any n"
         )
 
 
