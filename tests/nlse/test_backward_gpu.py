@@ -1,4 +1,4 @@
-"""Gradients of ensembles on a GPU against those of the CPU, on fresh random numbers."""
+"""Gradients of propagation on a GPU against those of the CPU, on fresh random numbers."""
 
 from __future__ import annotations
 
@@ -83,6 +83,34 @@ def test_in_parts(scheme: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPat
     compare(field(45, n, dtype=dtype), T, 1000 * torch.finfo(dtype).eps, **options, **given)
 
 
+# Through torch.fft.
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("medium", list(MEDIA))
+@pytest.mark.parametrize("n", [2, 3, 20, 48, 125, 600, 1000, 1080, 15000, 32768])
+def test_other_lengths(n: int, medium: str, dtype: torch.dtype) -> None:
+    batch = int(torch.randint(1, 70, ())) if n < 10_000 else 3
+    options: dict[str, Any] = {
+        "method": "rkn4_6b",
+        "step": 0.01,
+        "omega": omega_of(n).clamp(max=1e4),
+    }
+    eps = torch.finfo(dtype).eps
+    compare(field(batch, n, dtype=dtype), T, 1000 * eps, **options, **medium_of(medium, batch, n))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_other_lengths_in_parts(
+    scheme: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n = 120
+    monkeypatch.setattr(_cuda_segments, "_SCRATCH", 1)
+    monkeypatch.setattr(_cuda_segments, "_FIELDS_AT_ONCE", 20 * n * dtype.itemsize)
+    options: dict[str, Any] = {"method": scheme, "step": 0.003, "omega": omega_of(n)}
+    given = medium_of("own", 45, n)
+    compare(field(45, n, dtype=dtype), T, 1000 * torch.finfo(dtype).eps, **options, **given)
+
+
 def test_a_missed_state_gives_nan() -> None:
     psi0, t = field(3, 64).cuda().requires_grad_(), torch.tensor([0.0, 0.1], dtype=torch.float64)
     out = nlse.propagate(psi0, t, omega=omega_of(64).cuda(), step=0.05, tolerance=-1.0)
@@ -111,10 +139,11 @@ def test_opcheck_and_compile(dtype: torch.dtype) -> None:
     assert torch.equal(slope, expected[0])
 
 
-def test_another_stream() -> None:
-    psi0, t = field(40, 1024).cuda(), torch.tensor([0.0, 0.5], dtype=torch.float64)
-    given: dict[str, Any] = {"omega": omega_of(1024).cuda(), "step": 0.01}
-    weight = torch.randn(2, 40, 1024, dtype=torch.complex128, device="cuda")
+@pytest.mark.parametrize("n", [1024, 1000])
+def test_another_stream(n: int) -> None:
+    psi0, t = field(40, n).cuda(), torch.tensor([0.0, 0.5], dtype=torch.float64)
+    given: dict[str, Any] = {"omega": omega_of(n).cuda(), "step": 0.01}
+    weight = torch.randn(2, 40, n, dtype=torch.complex128, device="cuda")
     expected = gradients(psi0, t, weight, given)
     late = torch.empty_like(psi0)
     torch.cuda.synchronize()
@@ -127,19 +156,20 @@ def test_another_stream() -> None:
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_graph_capture() -> None:
-    psi0, t = field(5, 256).cuda(), torch.tensor([0.0, 0.1, 0.15], dtype=torch.float64)
+@pytest.mark.parametrize("n", [256, 250])
+def test_graph_capture(n: int) -> None:
+    psi0, t = field(5, n).cuda(), torch.tensor([0.0, 0.1, 0.15], dtype=torch.float64)
     given: dict[str, Any] = {
-        "omega": omega_of(256).cuda(),
+        "omega": omega_of(n).cuda(),
         "step": 0.01,
-        "potential": real(256).cuda(),
+        "potential": real(n).cuda(),
     }
-    weight = torch.randn(3, 5, 256, dtype=torch.complex128, device="cuda")
+    weight = torch.randn(3, 5, n, dtype=torch.complex128, device="cuda")
     gradients(psi0, t, weight, given)  # loads the kernels and the tables of the grid
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         found = gradients(psi0, t, weight, given)
-    psi0.copy_(field(5, 256))
+    psi0.copy_(field(5, n))
     graph.replay()
     expected = gradients(psi0, t, weight, given)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))

@@ -264,18 +264,21 @@ def real(*shape: int) -> Tensor:
     return 0.3 * torch.randn(shape, dtype=torch.float64)
 
 
-def media() -> dict[str, tuple[Tensor, Tensor | None, Tensor | None]]:
+def media(n: int = N) -> dict[str, tuple[Tensor, Tensor | None, Tensor | None]]:
     """nonlinearity, potential, loss"""
     return {
         "plain": (torch.tensor(1.0), None, None),
-        "shared": (torch.tensor(-0.5), real(N), real(N)),
-        "own": (real(2, 3), real(2, 3, N), real(2, 3, N)),
-        "broadcast": (real(3), real(2, 1, N), real(3, N).to(torch.float32)),
-        "strided": (real(3, 2).T, real(N, 3).T, torch._neg_view(real(2, 3, N))),
+        "shared": (torch.tensor(-0.5), real(n), real(n)),
+        "own": (real(2, 3), real(2, 3, n), real(2, 3, n)),
+        "broadcast": (real(3), real(2, 1, n), real(3, n).to(torch.float32)),
+        "strided": (real(3, 2).T, real(n, 3).T, torch._neg_view(real(2, 3, n))),
     }
 
 
-OMEGA = 0.5 * torch.fft.fftfreq(N, 1 / N).to(torch.float32) ** 2
+def omega_of(n: int) -> Tensor:
+    """Of a dispersion that stays weak enough for rounding errors."""
+    omega: Tensor = 0.5 * torch.fft.fftfreq(n, 1 / n).to(torch.float32) ** 2
+    return omega.clamp(max=2000.0)
 
 
 def both_ways(
@@ -287,13 +290,14 @@ def both_ways(
     spoil: Any = None,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """The CPU's gradients and those by way of the stand-in."""
-    psi, steps = torch.ops.fourfold.nlse_propagate(psi0, t, OMEGA, *medium, *options)
+    omega = omega_of(psi0.shape[-1])
+    psi, steps = torch.ops.fourfold.nlse_propagate(psi0, t, omega, *medium, *options)
     gradient = torch.randn_like(psi).conj()
     op = torch.ops.fourfold.nlse_propagate_backward
-    expected = op(gradient, psi, steps, t, OMEGA, *medium, *options, wanted)
+    expected = op(gradient, psi, steps, t, omega, *medium, *options, wanted)
     if spoil is not None:
         psi = spoil(psi)
-    given = [there(x) for x in (OMEGA, *medium)]
+    given = [there(x) for x in (omega, *medium)]
     arguments: list[Any] = [there(gradient), there(psi), t, *given, *options, wanted]
     found = _cuda_backward.backward(*arguments)
     return expected, tuple(x.as_subclass(Tensor) for x in found)
@@ -378,12 +382,11 @@ def test_a_missed_state_gives_nan() -> None:
     assert all(bool(x.isfinite().all()) for x in found)
 
 
-def call(psi: Any = None, n: int = N, **changed: Any) -> None:
-    if psi is None:
-        psi = there(torch.zeros(len(T), 2, n, dtype=torch.complex128))
+def call(**changed: Any) -> None:
+    psi = there(torch.zeros(len(T), 2, N, dtype=torch.complex128))
     given: dict[str, Any] = {
         "t": T,
-        "omega": there(torch.zeros(n)),
+        "omega": there(torch.zeros(N)),
         "nonlinearity": there(torch.tensor(1.0)),
         "potential": None,
         "loss": None,
@@ -403,12 +406,6 @@ def call(psi: Any = None, n: int = N, **changed: Any) -> None:
     [
         ({"step": None}, NotImplementedError, "gradients of adaptive steps"),
         ({"method": "rk4ip"}, NotImplementedError, "'rk4ip' has no gradients"),
-        (
-            {"n": 48},
-            NotImplementedError,
-            "gradients of such fields have no CUDA kernel: n must be .* got 48",
-        ),
-        ({"n": 8192}, NotImplementedError, "need 131072 bytes of shared memory"),
         ({"step": 1e-4}, NotImplementedError, "2500 steps from t = 0 to t = 0.25 .* save more"),
         ({"potential": there(torch.zeros(N - 1))}, ValueError, "potential must have the shape"),
     ],

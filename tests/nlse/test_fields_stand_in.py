@@ -41,7 +41,7 @@ def there_is(address: int, count: int, dtype: Any) -> np.ndarray[Any, Any]:
 class FieldRecorder(Recorder):
     """`_cuda.nlse.Fields`."""
 
-    flows: int
+    taken: int
 
     def __init__(self, **what: Any) -> None:
         super().__init__(**what)
@@ -87,35 +87,47 @@ class FieldRecorder(Recorder):
         self.done: list[str] = []
         return len(self.outer if self.kinetic_first else self.inner)
 
+    def kinetic_time(self, k: int) -> float:
+        return float((self.outer if self.kinetic_first else self.inner)[k] * self.step)
+
+    def potential_time(self, k: int) -> float:
+        return float((self.inner[k - 1] if self.kinetic_first else self.outer[k]) * self.step)
+
+    def kinetic_factor(self, k: int) -> np.ndarray[Any, Any]:
+        factor = np.exp(-1j * self.omega * self.kinetic_time(k)) / self.what["n"]
+        return np.asarray(factor if self.filter is None else factor * self.filter)
+
+    def check_turn(self, k: int, what: str) -> None:
+        """The flows come one after the other."""
+        before = 2 * k + (what == "kinetic") - self.kinetic_first
+        assert len(self.done) == before
+        self.done.append(what)
+
+    def field(self, address: int) -> np.ndarray[Any, Any]:
+        count = self.shape[0] * self.shape[1]
+        return there_is(address, count, self.complex).reshape(self.shape)
+
     def kinetic(self, k: int, psi: int) -> None:
-        assert len(self.done) == (2 * k if self.kinetic_first else 2 * k + 1)
-        self.done.append("kinetic")
-        tau = (self.outer if self.kinetic_first else self.inner)[k] * self.step
-        factor = np.exp(-1j * self.omega * tau) / self.what["n"]
-        if self.filter is not None:
-            factor = factor * self.filter
-        field = there_is(psi, self.shape[0] * self.shape[1], self.complex).reshape(self.shape)
-        field *= factor.astype(self.complex)
+        self.check_turn(k, "kinetic")
+        self.field(psi)[:] *= self.kinetic_factor(k).astype(self.complex)
 
     def potential(self, k: int, psi: int, out: int) -> None:
-        assert len(self.done) == (2 * k - 1 if self.kinetic_first else 2 * k)
-        self.done.append("potential")
-        tau = (self.inner[k - 1] if self.kinetic_first else self.outer[k]) * self.step
-        count = self.shape[0] * self.shape[1]
-        field = there_is(psi, count, self.complex).reshape(self.shape).astype(np.complex128)
+        self.check_turn(k, "potential")
+        tau = self.potential_time(k)
+        field = self.field(psi).astype(np.complex128)
         with np.errstate(invalid="ignore", divide="ignore"):
             time = np.where(
                 self.gamma == 0, tau, -np.expm1(-2 * self.gamma * tau) / (2 * self.gamma)
             )
         angle = self.g * abs(field) ** 2 * time - self.v * tau
         field = field * np.exp(-self.gamma * tau + 1j * angle)
-        there_is(out, count, self.complex)[:] = field.ravel()
-        FieldRecorder.flows += 1
+        self.field(out)[:] = field
+        FieldRecorder.taken += 1
 
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    Recorder.built = FieldRecorder.flows = 0
+    Recorder.built = FieldRecorder.taken = 0
     install(monkeypatch, Ensemble=Recorder, Fields=FieldRecorder)
 
 
@@ -161,7 +173,7 @@ def test_same_answer_as_on_the_cpu(
     n = 60
     psi0 = smooth(2, 3, n, dtype=dtype).conj()
     compare(psi0, T, omega_of(n), *MEDIA[medium](n), method, 0.05, None, None, dealias)
-    assert FieldRecorder.flows > 0
+    assert FieldRecorder.taken > 0
     assert 2 <= Recorder.built <= 3
 
 
@@ -238,4 +250,4 @@ def test_few_fields_on_a_card_with_few_fp64_lanes(monkeypatch: pytest.MonkeyPatc
     t = torch.tensor([0.0, 0.01], dtype=torch.float64)
     psi0 = smooth(2, 1024, dtype=torch.complex128)
     compare(psi0, t, omega_of(1024), *MEDIA["plain"](1024), "strang", 0.01, None, None, None)
-    assert FieldRecorder.flows > 0
+    assert FieldRecorder.taken > 0

@@ -10,6 +10,7 @@ import torch
 
 from fourfold import _gpu
 from fourfold.nlse._backward import default_tolerance
+from fourfold.nlse._cuda_chains import Blocks, Transforms
 from fourfold.nlse._cuda_segments import segment_length
 from fourfold.nlse._cuda_tables import (
     REAL,
@@ -18,7 +19,6 @@ from fourfold.nlse._cuda_tables import (
     per_realisation,
     places,
     scratch,
-    twiddles,
 )
 
 __all__ = ["NAMES", "Part", "Run"]
@@ -35,6 +35,7 @@ class Run:
         self,
         kernels: Any,
         what: dict[str, Any],
+        in_blocks: bool,
         psi: Tensor,
         coefficients: dict[str, Tensor | None],
         dealias: str | None,
@@ -43,6 +44,7 @@ class Run:
     ) -> None:
         self.kernels = kernels
         self.what = what
+        self.in_blocks = in_blocks
         self.names = names
         self.like = psi
         self.n: int = psi.shape[-1]
@@ -59,15 +61,17 @@ class Run:
         assert omega is not None
         self.omega = omega.to(torch.float64).resolve_neg().contiguous()
         self.filter = filter_of(self.n, dealias, psi)
-        self.twiddles = twiddles(self.n, psi)
         self.rows: dict[str, Tensor] = {}
         for name, value in coefficients.items():
             if value is not None and name != "omega":
                 rows = per_realisation(value, self.batch_shape, self.tail(name), real)
                 self.rows[name] = rows if self.shares(name) else rows.view(-1, *self.tail(name))
 
-    def ensemble(self, batch: int) -> Any:
-        return self.kernels.Ensemble(batch=batch, **self.what)
+    def chain(self, batch: int) -> Blocks | Transforms:
+        what, spectra = self.what | {"batch": batch}, "omega" in self.names
+        if self.in_blocks:
+            return Blocks(self.kernels, what, self.like, spectra)
+        return Transforms(self.kernels, what, spectra)
 
     def tail(self, name: str) -> tuple[int, ...]:
         return () if name == "nonlinearity" else (self.n,)
@@ -91,7 +95,7 @@ class Run:
 
     def of_coefficient(self, name: str, total: Tensor, like: Tensor) -> Tensor:
         if name == "omega":
-            total = total[places(self.n, self.like)]
+            total = total[places(self.n, self.like)] if self.in_blocks else total
         elif not self.shares(name):
             total = total.view(*self.batch_shape, *self.tail(name))
         return total.sum_to_size(like.shape).to(like.dtype)
@@ -103,19 +107,19 @@ class Part:
     def __init__(self, run: Run, begin: int, end: int) -> None:
         self._run = run
         self._size = end - begin
-        self._ensemble = run.ensemble(self._size)
+        self._chain = run.chain(self._size)
         self._rows = {
             name: rows if run.shares(name) else rows[begin:end] for name, rows in run.rows.items()
         }
         self._step = 0.0
-        self._tables = scratch(self._ensemble.tables_size(), run.like)
+        self._tables = scratch(self._chain.kernels.tables_size(), run.like)
         self._slopes: Tensor | None = None
         if "loss" in run.names:
-            self._slopes = scratch(self._ensemble.slopes_size(), run.like)
-        threads = run.n // run.kernels.points_of_thread
+            self._slopes = scratch(self._chain.kernels.slopes_size(), run.like)
         self._sums = {
             name: run.like.new_zeros(
-                (self._size, threads if name == "nonlinearity" else run.n), dtype=torch.float64
+                (self._size, self._chain.sums_of_row if name == "nonlinearity" else run.n),
+                dtype=torch.float64,
             )
             for name in run.names
         }
@@ -141,7 +145,7 @@ class Part:
         self._step = step
         run = self._run
         loss = address(self._rows.get("loss"))
-        self._ensemble.build_tables(
+        self._chain.kernels.build_tables(
             step=step,
             omega=run.omega.data_ptr(),
             filter=address(run.filter),
@@ -150,84 +154,40 @@ class Part:
             **run.queue,
         )
         if self._slopes is not None:
-            self._ensemble.build_slopes(
+            self._chain.kernels.build_slopes(
                 step=step, loss=loss, slopes=self._slopes.data_ptr(), **run.queue
             )
 
     def _interval(self, cotangent: Tensor, start: Tensor, end: Tensor, steps: int) -> None:
-        run = self._run
-        flows = self._ensemble.flows(steps)
+        run, chain = self._run, self._chain
+        chain.begin(
+            step=self._step,
+            steps=steps,
+            nonlinearity=self._rows["nonlinearity"].data_ptr(),
+            potential=address(self._rows.get("potential")),
+            tables=self._tables.data_ptr(),
+            **run.queue,
+        )
+        flows = chain.kernels.flows(steps)
         length = segment_length(flows, self._size, run.field_bytes, run.record_bytes)
         firsts = range(0, flows, length)
         begins = [start]
         checkpoints = start.new_empty((len(firsts) - 1, *start.shape))
         for first, checkpoint in zip(firsts[:-1], checkpoints, strict=True):
-            self._record(steps, first, first + length, begins[-1], out=checkpoint)
+            chain.take(first, first + length, begins[-1], checkpoint)
             begins.append(checkpoint)
-        fields = start.new_empty((length + 1, *start.shape))
-        spectra = start.new_empty((length, *start.shape)) if "omega" in run.names else None
+        records = chain.records(length, start)
+        sums = {f"sum_{name}": address(self._sums.get(name)) for name in NAMES}
         for first, begin in zip(reversed(firsts), reversed(begins), strict=True):
             last = min(first + length, flows)
             again = torch.empty_like(end) if last == flows else None
-            self._record(steps, first, last, begin, again, fields, spectra)
+            chain.take(first, last, begin, again, records)
             if again is not None:
                 self._spoil_missed(cotangent, again, end)
-            self._adjoint(steps, first, last, cotangent, fields, spectra)
-
-    def _record(
-        self,
-        steps: int,
-        first: int,
-        last: int,
-        psi: Tensor,
-        out: Tensor | None,
-        fields: Tensor | None = None,
-        spectra: Tensor | None = None,
-    ) -> None:
-        self._ensemble.record(
-            first=first,
-            last=last,
-            psi=psi.data_ptr(),
-            fields=address(fields),
-            spectra=address(spectra),
-            out=address(out),
-            **self._given(steps),
-        )
+            chain.take_back(first, last, cotangent, records, slopes=address(self._slopes), **sums)
 
     def _spoil_missed(self, cotangent: Tensor, again: Tensor, end: Tensor) -> None:
         """NaN where the steps taken again end elsewhere, by the CPU's measure."""
         off = torch.linalg.vector_norm(again - end, dim=-1)
         missed = ~(off <= self._run.tolerance * torch.linalg.vector_norm(end, dim=-1))
         cotangent.masked_fill_(missed[:, None], complex(math.nan, math.nan))
-
-    def _adjoint(
-        self,
-        steps: int,
-        first: int,
-        last: int,
-        cotangent: Tensor,
-        fields: Tensor,
-        spectra: Tensor | None,
-    ) -> None:
-        self._ensemble.adjoint(
-            first=first,
-            last=last,
-            cotangent=cotangent.data_ptr(),
-            fields=fields.data_ptr(),
-            spectra=address(spectra),
-            slopes=address(self._slopes),
-            **{f"sum_{name}": address(self._sums.get(name)) for name in NAMES},
-            **self._given(steps),
-        )
-
-    def _given(self, steps: int) -> dict[str, Any]:
-        run = self._run
-        return {
-            "step": self._step,
-            "steps": steps,
-            "nonlinearity": self._rows["nonlinearity"].data_ptr(),
-            "potential": address(self._rows.get("potential")),
-            "twiddles": run.twiddles.data_ptr(),
-            "tables": self._tables.data_ptr(),
-            **run.queue,
-        }

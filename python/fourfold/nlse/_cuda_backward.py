@@ -12,7 +12,7 @@ import torch
 from fourfold import _gpu
 from fourfold.nlse._backward import check_differentiable
 from fourfold.nlse._cuda_adjoint import NAMES, Part, Run
-from fourfold.nlse._cuda_blocks import why_not_held
+from fourfold.nlse._cuda_blocks import in_blocks
 from fourfold.nlse._cuda_inputs import check_tensors
 from fourfold.nlse._cuda_segments import realisations_at_once
 
@@ -46,7 +46,7 @@ def backward(
     ------
     NotImplementedError
         Without the CUDA kernels, and for what they cannot do: methods that are no splittings,
-        adaptive steps, fields that no block of threads holds, more than 2^26 steps an interval.
+        adaptive steps, more than 2^26 steps an interval.
     """
     check_differentiable(method)
     if step is None:
@@ -70,9 +70,9 @@ def backward(
         "lossy": loss is not None,
     }
     one = kernels.Ensemble(batch=1, **what)
-    _check_held(kernels, one, psi)
     intervals = _intervals(one, times.tolist(), step, kernels.most_adjoint_steps)
-    run = Run(kernels, what, psi, coefficients, dealias, tolerance, names)
+    held = in_blocks(kernels, one, count, psi)
+    run = Run(kernels, what, held, psi, coefficients, dealias, tolerance, names)
 
     states = psi.resolve_conj().resolve_neg().contiguous().view(len(times), count, n)
     gradients = gradient.resolve_conj().resolve_neg().reshape(len(times), count, n)
@@ -99,16 +99,6 @@ def backward(
         else:
             found.append(psi.new_empty(0, dtype=torch.float32))
     return tuple(found)
-
-
-def _check_held(kernels: Any, ensemble: Any, psi: Tensor) -> None:
-    """Raise NotImplementedError if no block of threads holds such a field."""
-    single = psi.dtype == torch.complex64
-    largest = kernels.largest_grid_complex64 if single else kernels.largest_grid_complex128
-    if why := why_not_held(kernels, ensemble, largest, psi):
-        raise NotImplementedError(
-            f"gradients of such fields have no CUDA kernel: {why}; tensors on the CPU may have any n"
-        )
 
 
 def _intervals(

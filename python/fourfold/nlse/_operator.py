@@ -52,7 +52,7 @@ def propagate(
     power of two from 32 to 8192. ``t`` stays on the CPU, all else is on psi0's device. Work is queued and
     nothing waits for it, so no value is looked at: where a field stops being finite, or adaptive steps
     become too small, there is NaN from then on and no BlowUpError or StepSizeError. Gradients are
-    those of fixed steps, n a power of two from 32 to 8192 (complex128) or 16384 (complex64).
+    those of fixed steps.
 
     Parameters
     ----------
