@@ -24,7 +24,7 @@ class Blocks:
     Attributes
     ----------
     kernels
-        Makes the tables.
+        Makes the tables, and counts flows.
     sums_of_row : int
         How many numbers the sums for the nonlinearity have for each realisation.
     """
