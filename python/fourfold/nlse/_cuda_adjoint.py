@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 
-from fourfold import _gpu
 from fourfold.nlse._backward import default_tolerance
+from fourfold.nlse._cuda_blocks import in_blocks
 from fourfold.nlse._cuda_chains import Blocks, Transforms
+from fourfold.nlse._cuda_problem import Problem
 from fourfold.nlse._cuda_segments import segment_length
 from fourfold.nlse._cuda_tables import (
-    REAL,
     address,
-    filter_of,
-    per_realisation,
     places,
     scratch,
 )
@@ -31,54 +28,42 @@ NAMES = ("omega", "nonlinearity", "potential", "loss")
 class Run:
     """What all realisations have in common."""
 
-    def __init__(
-        self,
-        kernels: Any,
-        what: dict[str, Any],
-        in_blocks: bool,
-        psi: Tensor,
-        coefficients: dict[str, Tensor | None],
-        dealias: str | None,
-        tolerance: float | None,
-        names: list[str],
-    ) -> None:
-        self.kernels = kernels
-        self.what = what
-        self.in_blocks = in_blocks
+    def __init__(self, problem: Problem, tolerance: float | None, names: list[str]) -> None:
+        self.problem = problem
         self.names = names
-        self.like = psi
-        self.n: int = psi.shape[-1]
-        self.batch_shape = psi.shape[1:-1]
+        self.like = like = problem.like
+        self.n = problem.n
+        self.batch_shape = like.shape[:-1]
         if tolerance is None:
-            tolerance = default_tolerance(np.dtype("c8" if what["single"] else "c16"))
+            tolerance = default_tolerance(np.dtype("c8" if problem.what["single"] else "c16"))
         self.tolerance = tolerance
-        self.field_bytes = self.n * psi.dtype.itemsize
+        self.field_bytes = self.n * like.dtype.itemsize
         self.record_bytes = self.field_bytes * (2 if "omega" in names else 1)
-        device: int = psi.device.index
-        self.queue = {"device": device, "stream": _gpu.current_stream(device)}
-        real = REAL[psi.dtype]
-        omega = coefficients["omega"]
-        assert omega is not None
-        self.omega = omega.to(torch.float64).resolve_neg().contiguous()
-        self.filter = filter_of(self.n, dealias, psi)
-        self.rows: dict[str, Tensor] = {}
-        for name, value in coefficients.items():
-            if value is not None and name != "omega":
-                rows = per_realisation(value, self.batch_shape, self.tail(name), real)
-                self.rows[name] = rows if self.shares(name) else rows.view(-1, *self.tail(name))
+        self.one = problem.kernels.Ensemble(**problem.what | {"batch": 1})
+        self.in_blocks = in_blocks(problem.kernels, self.one, problem.batch, like)
+        coefficients = {
+            "nonlinearity": problem.nonlinearity,
+            "potential": problem.potential,
+            "loss": problem.loss,
+        }
+        self.rows = {
+            name: rows if self.shares(name) else rows.view(-1, *self.tail(name))
+            for name, rows in coefficients.items()
+            if rows is not None
+        }
 
     def chain(self, batch: int) -> Blocks | Transforms:
-        what, spectra = self.what | {"batch": batch}, "omega" in self.names
+        what, spectra = self.problem.what | {"batch": batch}, "omega" in self.names
         if self.in_blocks:
-            return Blocks(self.kernels, what, self.like, spectra)
-        return Transforms(self.kernels, what, spectra)
+            return Blocks(self.problem.kernels, what, self.like, spectra)
+        return Transforms(self.problem.kernels, what, spectra)
 
     def tail(self, name: str) -> tuple[int, ...]:
         return () if name == "nonlinearity" else (self.n,)
 
     def shares(self, name: str) -> bool:
         """Whether all realisations have one such coefficient."""
-        return name == "omega" or bool(self.what[f"shared_{name}"])
+        return name == "omega" or bool(self.problem.what[f"shared_{name}"])
 
     def zeros(self, name: str, count: int) -> Tensor:
         shape = self.tail(name) if self.shares(name) else (count, *self.tail(name))
@@ -147,15 +132,15 @@ class Part:
         loss = address(self._rows.get("loss"))
         self._chain.kernels.build_tables(
             step=step,
-            omega=run.omega.data_ptr(),
-            filter=address(run.filter),
+            omega=run.problem.omega.data_ptr(),
+            filter=address(run.problem.filter),
             loss=loss,
             tables=self._tables.data_ptr(),
-            **run.queue,
+            **run.problem.queue,
         )
         if self._slopes is not None:
             self._chain.kernels.build_slopes(
-                step=step, loss=loss, slopes=self._slopes.data_ptr(), **run.queue
+                step=step, loss=loss, slopes=self._slopes.data_ptr(), **run.problem.queue
             )
 
     def _interval(self, cotangent: Tensor, start: Tensor, end: Tensor, steps: int) -> None:
@@ -166,7 +151,7 @@ class Part:
             nonlinearity=self._rows["nonlinearity"].data_ptr(),
             potential=address(self._rows.get("potential")),
             tables=self._tables.data_ptr(),
-            **run.queue,
+            **run.problem.queue,
         )
         flows = chain.kernels.flows(steps)
         length = segment_length(flows, self._size, run.field_bytes, run.record_bytes)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import torch
 
-from fourfold import _gpu
 from fourfold.nlse._backward import check_differentiable
 from fourfold.nlse._cuda_adjoint import NAMES, Part, Run
-from fourfold.nlse._cuda_blocks import in_blocks
 from fourfold.nlse._cuda_inputs import check_tensors
+from fourfold.nlse._cuda_problem import Problem
 from fourfold.nlse._cuda_segments import realisations_at_once
 
 __all__ = ["backward"]
@@ -56,23 +54,12 @@ def backward(
         )
     coefficients = dict(zip(NAMES, (omega, nonlinearity, potential, loss), strict=True))
     times = check_tensors(psi[0], t, omega, nonlinearity, potential, loss, dealias)
-    kernels = _gpu.cuda_kernels().nlse
     names = [name for name, asked in zip(NAMES, wanted[1:], strict=True) if asked]
-    n, batch_shape = psi.shape[-1], psi.shape[1:-1]
-    count = math.prod(batch_shape)
-    what = {
-        "n": n,
-        "method": method,
-        "single": psi.dtype == torch.complex64,
-        "shared_nonlinearity": nonlinearity.ndim == 0,
-        "shared_potential": potential is not None and potential.ndim == 1,
-        "shared_loss": loss is not None and loss.ndim == 1,
-        "lossy": loss is not None,
-    }
-    one = kernels.Ensemble(batch=1, **what)
-    intervals = _intervals(one, times.tolist(), step, kernels.most_adjoint_steps)
-    held = in_blocks(kernels, one, count, psi)
-    run = Run(kernels, what, held, psi, coefficients, dealias, tolerance, names)
+    run = Run(
+        Problem.of(psi[0], omega, nonlinearity, potential, loss, method, dealias), tolerance, names
+    )
+    count, n, one = run.problem.batch, run.problem.n, run.one
+    intervals = _intervals(one, times.tolist(), step, run.problem.kernels.most_adjoint_steps)
 
     states = psi.resolve_conj().resolve_neg().contiguous().view(len(times), count, n)
     gradients = gradient.resolve_conj().resolve_neg().reshape(len(times), count, n)
