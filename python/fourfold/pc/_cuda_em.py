@@ -1,4 +1,4 @@
-"""Learning and sampling on a GPU: hands addresses of its memory to C++, as `_cuda_kernel` does."""
+"""Learning and sampling on a GPU: hands addresses of its memory to C++."""
 
 from __future__ import annotations
 

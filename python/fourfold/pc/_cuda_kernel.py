@@ -1,4 +1,4 @@
-"""The one place where `fourfold.pc` hands addresses of GPU memory to C++."""
+"""Hands addresses of GPU memory to C++: of the codec and of log probabilities (`_cuda_em`: learning, sampling)."""
 
 from __future__ import annotations
 
